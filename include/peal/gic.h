@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * GICv3: the LPI side of redistributors, and Interrupt Translation Services. Arm IHI 0069H.
+ *
+ * A struct peal_gic holds the redistributors of one VM with their LPIs; any number of struct
+ * peal_its translate into it. The embedder gives guest memory, forwards the register frames, and
+ * connects its CPU interface:
+ *
+ *   device ──(DeviceID, EventID)──▶ peal_its_send ──▶ LPI pending ──kick──▶ vCPU thread
+ *                                                                            │
+ *                       peal_gic_highest_pending / peal_gic_acknowledge ◀────┘
+ *
+ * Threads: peal_its_send(), peal_its_translate(), and register reads and writes from any thread.
+ * Per redistributor, highest_pending and acknowledge from one thread at a time (its vCPU's).
+ * Sending takes no lock, allocates nothing and is O(1).
+ *
+ * Locks: one mutex per ITS around its registers and commands, one per GIC around redistributor
+ * registers. Order: ITS → GIC. The callbacks say which are held.
+ */
+#ifndef PEAL_GIC_H
+#define PEAL_GIC_H
+
+#include <peal/base.h>
+#include <peal/irq.h>
+#include <peal/mem.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct peal_gic;
+struct peal_its;
+
+#define PEAL_GIC_FRAME         UINT64_C(0x10000)
+#define PEAL_GIC_REDIST_SIZE   (2 * PEAL_GIC_FRAME) /* RD frame, SGI frame */
+#define PEAL_GIC_FIRST_LPI     8192u
+#define PEAL_GIC_SPURIOUS      1023u
+#define PEAL_GIC_IDLE_PRIORITY 0xffu
+
+/* ---- the redistributors of a VM ---- */
+
+struct peal_redist_config {
+	uint16_t processor_number; /* GICR_TYPER 23:8: what RDbase says with PTA 0 */
+	uint32_t affinity;         /* GICR_TYPER 63:32 */
+};
+
+struct peal_gic_config {
+	const struct peal_host *host;
+	struct peal_space *memory; /* the guest's: tables and command queues are there */
+	unsigned id_bits;          /* INTID width, 14..24; 0: 16 */
+	bool direct_lpi;           /* GICR_TYPER.DirectLPI: SETLPIR and CLRLPIR work */
+	unsigned nredists;
+	const struct peal_redist_config *redists; /* processor numbers are all different */
+	/*
+	 * An LPI became deliverable on REDIST (an index of REDISTS): wake its vCPU and let it ask
+	 * for the highest pending one. Called from the thread that sent, or wrote a register; it
+	 * does not block and does not call into the GIC or an ITS.
+	 */
+	void (*kick)(void *user, unsigned redist);
+	void *user;
+};
+
+/* -EINVAL: id_bits or nredists out of range, a processor number twice. -ENOMEM. */
+PEAL_PUBLIC int peal_gic_new(struct peal_gic **ret, const struct peal_gic_config *config);
+
+/* NULL is fine. All its ITSes are freed before. */
+PEAL_PUBLIC void peal_gic_free(struct peal_gic *gic);
+
+/* Registers of a redistributor, OFFSET 0..PEAL_GIC_REDIST_SIZE - 1; SIZE 1, 2, 4, 8. */
+PEAL_PUBLIC uint64_t peal_redist_read(struct peal_gic *gic, unsigned redist, uint64_t offset,
+				      unsigned size);
+PEAL_PUBLIC void peal_redist_write(struct peal_gic *gic, unsigned redist, uint64_t offset,
+				   unsigned size, uint64_t value);
+
+/*
+ * The highest-priority LPI that is pending and enabled on REDIST with a priority above (a number
+ * below) MASK, the lowest INTID first among equals; PEAL_GIC_SPURIOUS when there is none. Its
+ * priority goes to *PRIORITY (may be NULL). Does not change anything the guest sees.
+ */
+PEAL_PUBLIC uint32_t peal_gic_highest_pending(struct peal_gic *gic, unsigned redist, uint8_t mask,
+					      uint8_t *priority);
+
+/* The same, and takes its pending state away: ICC_IAR1_EL1 of an LPI. LPIs have no active state. */
+PEAL_PUBLIC uint32_t peal_gic_acknowledge(struct peal_gic *gic, unsigned redist, uint8_t mask,
+					  uint8_t *priority);
+
+/* Is the LPI pending on the redistributor? False for what is no LPI. */
+PEAL_PUBLIC bool peal_gic_is_pending(const struct peal_gic *gic, unsigned redist, uint32_t intid);
+
+struct peal_redist_counters {
+	uint64_t merged;       /* sends that found the LPI pending already */
+	uint64_t acknowledged; /* LPIs taken by the CPU interface */
+	uint64_t disabled; /* sends whose LPI was disabled in its configuration: pending, silent */
+};
+PEAL_PUBLIC void peal_redist_counters(const struct peal_gic *gic, unsigned redist,
+				      struct peal_redist_counters *ret);
+
+/* ---- Interrupt Translation Services ---- */
+
+/*
+ * A command that failed. ERROR is the architecture's number (IHI 0069 §5.3, "command errors"),
+ * 0x01 in the upper byte; an unknown opcode is 0x01 << 16 | opcode << 8. COMMAND are the four
+ * doublewords as they were read.
+ */
+struct peal_its_error {
+	uint32_t error;
+	uint64_t command[4];
+	uint32_t offset; /* of the command in the queue */
+};
+
+struct peal_its_config {
+	struct peal_gic *gic;  /* borrowed; outlives the ITS */
+	unsigned device_bits;  /* 1..32; 0: 16 */
+	unsigned event_bits;   /* GITS_TYPER.ID_bits, 1..24; 0: 16 */
+	unsigned icid_bits;    /* 1..16; 0: 16. Below 16, CIL is set */
+	bool stall_on_fault;   /* an unreadable queue stalls instead of skipping the command */
+	uint64_t memory_limit; /* bytes that the guest can make the ITS allocate; 0: 64 MiB */
+	/* A command failed. Called with the ITS's mutex held, in the thread that ran the queue; it
+	 * does not call into the ITS. NULL: only counted. */
+	void (*error)(void *user, const struct peal_its_error *error);
+	void *user;
+};
+
+/* -EINVAL: a width out of range. -ENOMEM. */
+PEAL_PUBLIC int peal_its_new(struct peal_its **ret, const struct peal_its_config *config);
+
+/* NULL is fine. Nobody may be sending. */
+PEAL_PUBLIC void peal_its_free(struct peal_its *its);
+
+/* Back to the state after power-on; every mapping is gone. */
+PEAL_PUBLIC void peal_its_reset(struct peal_its *its);
+
+/*
+ * Registers: OFFSET 0..0x1ffff (control frame, translation frame), SIZE 1, 2, 4, 8. A write to
+ * GITS_TRANSLATER here does nothing, as no DeviceID comes with it: devices send.
+ */
+PEAL_PUBLIC uint64_t peal_its_read(struct peal_its *its, uint64_t offset, unsigned size);
+PEAL_PUBLIC void peal_its_write(struct peal_its *its, uint64_t offset, unsigned size,
+				uint64_t value);
+
+/*
+ * A device writes EVENT to GITS_TRANSLATER. 1: the LPI is pending (or was). 0: the guest has not
+ * mapped the event, or not its collection. -EBUSY: the ITS is off, or the target's LPIs are.
+ */
+PEAL_PUBLIC int peal_its_send(struct peal_its *its, uint32_t device, uint32_t event);
+
+struct peal_its_translation {
+	uint32_t intid;
+	uint32_t icid;
+	unsigned redist; /* index, not processor number */
+};
+
+/* 1 and *RET: where the event would go; 0: not mapped (as for send). */
+PEAL_PUBLIC int peal_its_translate(struct peal_its *its, uint32_t device, uint32_t event,
+				   struct peal_its_translation *ret);
+
+/*
+ * The ITS as a message sink: the translation frame stands at ADDRESS in the devices' view. The
+ * message's data is the EventID, its requester id the DeviceID. Valid as long as SINK is.
+ */
+struct peal_its_sink {
+	struct peal_its *its;
+	uint64_t address;
+};
+PEAL_PUBLIC struct peal_msi_sink peal_its_sink(struct peal_its_sink *sink);
+
+struct peal_its_counters {
+	uint64_t sends;         /* accepted or not */
+	uint64_t translated;    /* of these: reached a redistributor */
+	uint64_t unmapped;      /* device or event without mapping */
+	uint64_t no_collection; /* event mapped, its collection not */
+	uint64_t disabled;      /* ITS or the target's LPIs off */
+	uint64_t misdirected;   /* writes into the translation frame beside GITS_TRANSLATER */
+	uint64_t commands;      /* executed */
+	uint64_t errors;        /* of these: failed */
+	uint64_t devices;       /* mapped now */
+	uint64_t events;        /* mapped now */
+	uint64_t memory;        /* bytes allocated now on the guest's behalf */
+};
+PEAL_PUBLIC void peal_its_counters(struct peal_its *its, struct peal_its_counters *ret);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * PCI functions: configuration space, base address registers, capabilities, MSI-X, and the bus
+ * they are plugged into. PCI Local Bus 3.0, PCI Express Base 6.0.
+ *
+ * A device author makes a function, adds BARs with handlers and capabilities, plugs it into a bus,
+ * and raises vectors. Everything else (masks, sizing, decode, pending bits, the bus master gate) is
+ * the function's.
+ *
+ *   peal_pci_function_new → add_bar … → add_msix… → peal_pci_bus_plug → peal_msix_notify
+ *
+ * Threads: peal_msix_notify() from any thread, without a lock. Configuration and BAR accesses,
+ * reset and the getters from any thread. Adding BARs and capabilities: before the function is
+ * plugged. Free: after it was unplugged, and nobody raises any more.
+ *
+ * Locks: one mutex per function around its configuration registers, one around its MSI-X registers,
+ * which is also held while a message is sent because of their change (unmask). Neither is held
+ * while a BAR handler or peal_pci_function_ops run. Hooks of capability rows run under the first:
+ * they do not touch configuration space, BARs they may. Order: bus → configuration → MSI-X → sink.
+ */
+#ifndef PEAL_PCI_H
+#define PEAL_PCI_H
+
+#include <peal/base.h>
+#include <peal/irq.h>
+#include <peal/mem.h>
+#include <peal/regs.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define PEAL_PCI_CONFIG_SIZE 4096u
+#define PEAL_PCI_BARS        6u
+
+struct peal_pci_function;
+struct peal_pci_bus;
+struct peal_msix;
+
+/* ---- functions ---- */
+
+/*
+ * reset: the function was reset (FLR, D3hot→D0, or peal_pci_function_reset): bring the device
+ * back to its first state. No message of the function is sent and no DMA is made on its behalf
+ * after this returns until the driver starts again. Called without locks.
+ * bus_master: Command.BusMaster changed; may be NULL. Called without locks.
+ */
+struct peal_pci_function_ops {
+	void (*reset)(void *user);
+	void (*bus_master)(void *user, bool enabled);
+};
+
+struct peal_pci_function_config {
+	const struct peal_host *host;
+	uint16_t vendor_id;
+	uint16_t device_id;
+	uint16_t subsystem_vendor_id;
+	uint16_t subsystem_id;
+	uint8_t revision_id;
+	uint8_t interrupt_pin; /* 0 none, 1..4 = INTA#..INTD# */
+	bool multifunction;
+	uint32_t class_code;                     /* base class << 16 | sub-class << 8 | interface */
+	const struct peal_pci_function_ops *ops; /* NULL: nothing to do */
+	void *user;
+};
+
+/* -EINVAL: a class code past 24 bits, a pin past 4. -ENOMEM. */
+PEAL_PUBLIC int peal_pci_function_new(struct peal_pci_function **ret,
+				      const struct peal_pci_function_config *config);
+
+/* NULL is fine. The function must not be plugged. */
+PEAL_PUBLIC void peal_pci_function_free(struct peal_pci_function *function);
+
+/* Reads SIZE (1, 2, 4, 8) bytes at OFFSET. Past the end: all ones. */
+PEAL_PUBLIC uint64_t peal_pci_config_read(struct peal_pci_function *function, uint32_t offset,
+					  unsigned size);
+
+/* Writes as a guest would, under the masks. Past the end: nothing. */
+PEAL_PUBLIC void peal_pci_config_write(struct peal_pci_function *function, uint32_t offset,
+				       unsigned size, uint64_t value);
+
+/* Back to the state after power-on: registers, MSI-X, then ops->reset. As Function Level Reset. */
+PEAL_PUBLIC void peal_pci_function_reset(struct peal_pci_function *function);
+
+/* Command.BusMaster: may the function read and write memory? */
+PEAL_PUBLIC bool peal_pci_function_is_bus_master(const struct peal_pci_function *function);
+
+/* segment << 16 | bus << 8 | device << 3 | function, as plugged. */
+PEAL_PUBLIC uint32_t peal_pci_function_requester_id(const struct peal_pci_function *function);
+
+/*
+ * The space for the function's DMA. NULL while it is not plugged or may not master the bus: a
+ * device asks again for every piece of work.
+ */
+PEAL_PUBLIC struct peal_space *peal_pci_function_dma(struct peal_pci_function *function);
+
+/* ---- base address registers ---- */
+
+#define PEAL_PCI_BAR_MEM32        0u
+#define PEAL_PCI_BAR_IO           1u
+#define PEAL_PCI_BAR_MEM64        4u /* takes the next index as well */
+#define PEAL_PCI_BAR_PREFETCHABLE 8u /* memory only */
+
+/*
+ * Handlers of a BAR: SIZE is 1, 2, 4 or 8, at any alignment; OFFSET + SIZE lies in the BAR. Called
+ * without locks, from any thread. The MSI-X table and PBA never reach them.
+ */
+struct peal_pci_bar_ops {
+	uint64_t (*read)(void *user, uint64_t offset, unsigned size);
+	void (*write)(void *user, uint64_t offset, unsigned size, uint64_t value);
+};
+
+/*
+ * Adds BAR INDEX. OPS may be NULL for a BAR that holds only MSI-X structures: the rest reads zero.
+ * -EINVAL: index past 5 (4 for 64 bits), size not a power of two, below 16 (I/O: 4), above 2 GiB
+ * for 32 bits (I/O: 256). -EBUSY: the index is taken.
+ */
+PEAL_PUBLIC int peal_pci_function_add_bar(struct peal_pci_function *function, unsigned index,
+					  unsigned flags, uint64_t size,
+					  const struct peal_pci_bar_ops *ops, void *user);
+
+/* Size of a BAR in bytes; 0: there is none, or it is the upper half of a 64-bit one. */
+PEAL_PUBLIC uint64_t peal_pci_bar_size(const struct peal_pci_function *function, unsigned index);
+
+/*
+ * Accesses a BAR as its bus would, whatever the decode bits say: for buses, servers and tests.
+ * SIZE is 1, 2, 4, 8. Past the end of the BAR: reads all ones, writes nothing.
+ */
+PEAL_PUBLIC uint64_t peal_pci_bar_read(struct peal_pci_function *function, unsigned index,
+				       uint64_t offset, unsigned size);
+PEAL_PUBLIC void peal_pci_bar_write(struct peal_pci_function *function, unsigned index,
+				    uint64_t offset, unsigned size, uint64_t value);
+
+/* ---- capabilities ---- */
+
+/* The rows of the two bytes that every capability begins with: put them first. */
+#define PEAL_PCI_CAPABILITY_HEADER                                                      \
+	{ .offset = 0, .width = 1, .name = "Capability ID", .section = "PCI 3.0 6.7" }, \
+	{                                                                               \
+		.offset = 1, .width = 1, .name = "Next Capability Pointer",             \
+		.section = "PCI 3.0 6.7"                                                \
+	}
+
+/*
+ * Adds a capability of SIZE bytes with the given id; ROWS (static, borrowed) describe it, beginning
+ * with PEAL_PCI_CAPABILITY_HEADER, and OWNER is given to their hooks. POSITION 0: the next free
+ * dword-aligned place. The position goes to *RET (may be NULL).
+ * -EINVAL: does not fit, overlaps, unaligned. -ENOSPC: no room.
+ */
+PEAL_PUBLIC int peal_pci_function_add_capability(struct peal_pci_function *function, uint8_t id,
+						 uint8_t position, uint8_t size,
+						 const struct peal_reg *rows, unsigned nrows,
+						 void *owner, uint8_t *ret);
+
+/* Sets a register's bytes as the device does, not the guest: no mask, no hook. For reset values
+ * that differ between functions; they survive a reset. Before plugging. */
+PEAL_PUBLIC void peal_pci_function_set_config(struct peal_pci_function *function, uint32_t offset,
+					      unsigned size, uint64_t value);
+
+/* Vendor specific (id 9): SIZE bytes, of which BYTES fills all after the two of header; read-only. */
+PEAL_PUBLIC int peal_pci_function_add_vendor(struct peal_pci_function *function, const void *bytes,
+					     uint8_t size, uint8_t *ret);
+
+/* Power Management: D0 and D3hot; leaving D3hot resets the function (No_Soft_Reset = 0). */
+PEAL_PUBLIC int peal_pci_function_add_power_management(struct peal_pci_function *function);
+
+/* PCI Express endpoint (version 2) with Function Level Reset. */
+PEAL_PUBLIC int peal_pci_function_add_pci_express(struct peal_pci_function *function);
+
+/* ---- MSI-X ---- */
+
+struct peal_msix_config {
+	unsigned vectors; /* 1..2048 */
+	uint8_t table_bar;
+	uint8_t pba_bar;
+	uint32_t table_offset; /* multiple of 8 */
+	uint32_t pba_offset;   /* multiple of 8 */
+	uint8_t position;      /* of the capability; 0: next free */
+};
+
+/*
+ * Adds MSI-X. -EINVAL with nothing changed: vectors outside 1..2048, a BAR that is not there or not
+ * memory, unaligned offsets, a table or PBA that does not fit its BAR, table and PBA overlapping, a
+ * position that is taken. -EBUSY: the function has MSI-X. -ENOMEM.
+ */
+PEAL_PUBLIC int peal_pci_function_add_msix(struct peal_pci_function *function,
+					   const struct peal_msix_config *config);
+
+/*
+ * The same with a BAR of its own at INDEX (32-bit memory): table at 0, PBA at 2048 while the table
+ * ends before it, else right after the table; 4096 bytes or the next power of two that holds both.
+ */
+PEAL_PUBLIC int peal_pci_function_add_msix_exclusive(struct peal_pci_function *function,
+						     unsigned vectors, unsigned index);
+
+/* NULL: the function has none. */
+PEAL_PUBLIC struct peal_msix *peal_pci_function_msix(struct peal_pci_function *function);
+
+/*
+ * Raises a vector. Unmasked: the message is sent, once, and the sink's answer returned (1
+ * delivered, 0 blocked by the guest, -errno). Masked: the pending bit is set, 0. Not in use or out
+ * of range: 0, nothing happens. Bus master off: the message is dropped and counted, 0.
+ * No lock, no allocation, O(1). A message whose raise began before a mask write may still be on its
+ * way when that write returns, whole and with the message of before.
+ */
+PEAL_PUBLIC int peal_msix_notify(struct peal_msix *msix, unsigned vector);
+
+/* A device declares the vectors it will raise; counted. -EINVAL: no such vector. */
+PEAL_PUBLIC int peal_msix_use(struct peal_msix *msix, unsigned vector);
+
+/* The last one clears the pending bit. The vector must be in use. */
+PEAL_PUBLIC void peal_msix_unuse(struct peal_msix *msix, unsigned vector);
+
+/* Clears all uses and pending bits. */
+PEAL_PUBLIC void peal_msix_unuse_all(struct peal_msix *msix);
+
+PEAL_PUBLIC unsigned peal_msix_vectors(const struct peal_msix *msix);
+PEAL_PUBLIC bool peal_msix_is_enabled(const struct peal_msix *msix);
+
+/* Masked by its Mask bit, by Function Mask, or because MSI-X is off. */
+PEAL_PUBLIC bool peal_msix_is_masked(const struct peal_msix *msix, unsigned vector);
+PEAL_PUBLIC bool peal_msix_is_pending(const struct peal_msix *msix, unsigned vector);
+
+/* Address and data that the vector would send now. */
+PEAL_PUBLIC struct peal_msi_msg peal_msix_message(const struct peal_msix *msix, unsigned vector);
+
+/*
+ * Where raises went. raised = sent - refired + pended + merged + dropped: exact once nobody raises.
+ */
+struct peal_msix_counters {
+	uint64_t sent;    /* messages given to the sink */
+	uint64_t refired; /* of these: sent because an unmask found the pending bit set */
+	uint64_t pended;  /* raises that set the pending bit */
+	uint64_t merged;  /* raises that found it set */
+	uint64_t dropped; /* messages that Bus Master = 0 stopped */
+	uint64_t blocked; /* messages that the sink answered with 0 */
+	uint64_t failed;  /* messages that the sink answered with -errno */
+};
+
+/* Counters of one vector, or with PEAL_MSIX_ALL the sum. */
+#define PEAL_MSIX_ALL (~0u)
+PEAL_PUBLIC void peal_msix_counters(const struct peal_msix *msix, unsigned vector,
+				    struct peal_msix_counters *ret);
+
+/* ---- bus ---- */
+
+struct peal_pci_bus_config {
+	const struct peal_host *host;
+	uint16_t segment;
+	uint8_t bus;
+	struct peal_space *memory; /* where memory BARs appear: PCI address = address here */
+	struct peal_space *io;     /* where I/O BARs appear; NULL: they do not decode */
+	struct peal_space *dma;    /* what the functions read and write */
+	struct peal_msi_sink sink; /* where their messages go */
+	/* A memory BAR decodes only when it lies in one of these; size 0: none. */
+	uint64_t window32_address, window32_size;
+	uint64_t window64_address, window64_size;
+};
+
+PEAL_PUBLIC int peal_pci_bus_new(struct peal_pci_bus **ret,
+				 const struct peal_pci_bus_config *config);
+
+/* NULL is fine. Nothing may be plugged. */
+PEAL_PUBLIC void peal_pci_bus_free(struct peal_pci_bus *bus);
+
+/* DEVFN = device << 3 | function. -EBUSY: taken, or the function is plugged elsewhere. */
+PEAL_PUBLIC int peal_pci_bus_plug(struct peal_pci_bus *bus, uint8_t devfn,
+				  struct peal_pci_function *function);
+
+/* Takes the function off the bus and waits until no access is in it. Not from inside a handler. */
+PEAL_PUBLIC void peal_pci_bus_unplug(struct peal_pci_bus *bus, struct peal_pci_function *function);
+
+/*
+ * The bus's configuration space as an accessor of 1 MiB (ECAM, PCI Express §7.2.2): map it with
+ * peal_space_map_ops(space, address, PEAL_PCI_ECAM_SIZE, peal_pci_bus_ecam(), bus).
+ */
+#define PEAL_PCI_ECAM_SIZE (UINT64_C(1) << 20)
+PEAL_PUBLIC const struct peal_mem_ops *peal_pci_bus_ecam(void);
+
+/* BARs that a guest placed over something else, or outside the windows: they do not decode. */
+PEAL_PUBLIC uint64_t peal_pci_bus_misplaced(const struct peal_pci_bus *bus);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* All of Peal's core and hosted interfaces in one. */
+#ifndef PEAL_PEAL_H
+#define PEAL_PEAL_H
+
+#include <peal/base.h>
+#include <peal/bits.h>
+#include <peal/epoch.h>
+#include <peal/gic.h>
+#include <peal/irq.h>
+#include <peal/mem.h>
+#include <peal/pci.h>
+#include <peal/regs.h>
+
+#endif
