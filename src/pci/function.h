@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The inside of a PCI function, for the files of this module. */
+#ifndef PEAL_SRC_PCI_FUNCTION_H
+#define PEAL_SRC_PCI_FUNCTION_H
+
+#include <peal/bits.h>
+#include <peal/pci.h>
+
+#define PCI_HEADER_SIZE       64u
+#define PCI_CONVENTIONAL_SIZE 256u
+
+#define PCI_COMMAND             0x04u
+#define PCI_COMMAND_IO          0x0001u
+#define PCI_COMMAND_MEMORY      0x0002u
+#define PCI_COMMAND_BUS_MASTER  0x0004u
+#define PCI_STATUS              0x06u
+#define PCI_STATUS_CAPABILITIES 0x0010u
+#define PCI_BAR0                0x10u
+#define PCI_CAPABILITIES        0x34u
+
+#define PCI_CAP_ID_PM      0x01u
+#define PCI_CAP_ID_VENDOR  0x09u
+#define PCI_CAP_ID_EXPRESS 0x10u
+#define PCI_CAP_ID_MSIX    0x11u
+
+/* What a configuration write leaves to do once the mutex is free again. */
+#define PCI_DEFERRED_DECODE     1u
+#define PCI_DEFERRED_BUS_MASTER 2u
+#define PCI_DEFERRED_RESET      4u
+
+struct pci_bar {
+	struct peal_pci_function *function;
+	unsigned index;
+	unsigned flags;
+	uint64_t size; /* 0: not there */
+	const struct peal_pci_bar_ops *ops;
+	void *user;
+	/* Where it is mapped now; under the bus's mutex. */
+	bool mapped;
+	uint64_t address;
+};
+
+struct peal_pci_function {
+	uint8_t image[PEAL_PCI_CONFIG_SIZE] __attribute__((aligned(8)));
+	/* What the image is after a reset. */
+	uint8_t defaults[PEAL_PCI_CONFIG_SIZE] __attribute__((aligned(8)));
+	const struct peal_host *host;
+	struct peal_mutex mutex; /* image, bank, deferred, powered_down */
+	struct peal_reg_bank bank;
+	struct pci_bar bars[PEAL_PCI_BARS];
+	struct peal_msix *msix;
+	uint32_t config_size;
+	unsigned deferred;
+	bool powered_down;        /* in D3hot: nothing but configuration works */
+	uint8_t last_capability;  /* position; 0: none yet */
+	uint8_t power_management; /* position */
+	const struct peal_pci_function_ops *ops;
+	void *user;
+
+	/* Written by bus.c; read without lock by devices. */
+	struct peal_pci_bus *bus;
+	uint8_t devfn;
+	uint32_t requester_id;
+	struct peal_space *dma;
+	uint32_t bus_master;
+};
+
+extern const struct peal_reg pci_header_rows[];
+extern const unsigned pci_header_nrows;
+extern const struct peal_reg pci_power_management_rows[];
+extern const unsigned pci_power_management_nrows;
+extern const struct peal_reg pci_express_rows[];
+extern const unsigned pci_express_nrows;
+extern const struct peal_reg pci_msix_capability_rows[];
+extern const unsigned pci_msix_capability_nrows;
+extern const struct peal_reg pci_msix_table_rows[];
+extern const unsigned pci_msix_table_nrows;
+extern const struct peal_reg pci_msix_pba_rows[];
+extern const unsigned pci_msix_pba_nrows;
+
+/* Fills the header's read-only registers from the configuration. */
+void pci_header_init(struct peal_pci_function *function,
+		     const struct peal_pci_function_config *config);
+
+/* Command, under the mutex, as far as the power state lets it count. */
+uint16_t pci_effective_command(const struct peal_pci_function *function);
+
+/* Does what a configuration write deferred. Without locks. */
+void pci_function_settle(struct peal_pci_function *function, unsigned deferred);
+
+/* bus.c: maps the function's BARs as its registers say. Takes the bus's mutex. */
+void pci_bus_update_decode(struct peal_pci_bus *bus, struct peal_pci_function *function);
+
+/* bar.c: the value that BAR INDEX takes when VALUE is written to it. */
+uint32_t pci_bar_register(const struct peal_pci_function *function, unsigned index, uint32_t value);
+/* bar.c: accessor of a struct pci_bar. */
+extern const struct peal_mem_ops pci_bar_mem_ops;
+
+/* msix.c */
+void pci_msix_free(struct peal_msix *msix);
+void pci_msix_reset(struct peal_msix *msix);
+/* Connects to a sink, or with NULL takes it away: Bus Master is off then. */
+void pci_msix_connect(struct peal_msix *msix, const struct peal_msi_sink *sink,
+		      uint32_t requester_id);
+void pci_msix_set_bus_master(struct peal_msix *msix, bool enabled);
+/* Is [offset, offset + size) of BAR INDEX wholly or partly the table or PBA? */
+bool pci_msix_meets(const struct peal_msix *msix, unsigned bar, uint64_t offset, unsigned size);
+/* One access that lies wholly in the table or the PBA; false: it does not. */
+bool pci_msix_access(struct peal_msix *msix, unsigned bar, uint64_t offset, unsigned size,
+		     bool write, uint64_t *value);
+
+#endif
