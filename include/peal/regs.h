@@ -32,13 +32,21 @@ struct peal_reg;
 typedef uint64_t peal_reg_read_fn(void *owner, const struct peal_reg *reg, unsigned index);
 
 /*
- * Called after a write. VALUE is the register's new value: the written bytes under the row's
- * masks (rw takes the bit, w1c clears it), all else as it was; it is in the state already.
- * OLD is the value before. RAW is what was written, and WRITTEN has ones in the bits of the bytes
- * that the access covered: write-only and write-1 bits are found there.
+ * A write that reached a register. VALUE is its new value: the written bytes under the row's masks
+ * (rw takes the bit, w1c clears it), all else as it was; it is in the state already. OLD is the
+ * value before. RAW is what was written, and WRITTEN has ones in the bits of the bytes that the
+ * access covered: write-only and write-1 bits are found there.
  */
-typedef void peal_reg_write_fn(void *owner, const struct peal_reg *reg, unsigned index,
-			       uint64_t old, uint64_t value, uint64_t raw, uint64_t written);
+struct peal_reg_write {
+	const struct peal_reg *reg;
+	unsigned index; /* 0 for a row without count */
+	uint64_t old;
+	uint64_t value;
+	uint64_t raw;
+	uint64_t written;
+};
+
+typedef void peal_reg_write_fn(void *owner, const struct peal_reg_write *write);
 
 /* Row flags */
 #define PEAL_REG_CONST  1u /* reads as RESET, has no state, writes change nothing */

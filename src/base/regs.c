@@ -109,7 +109,7 @@ static bool row_covers(const struct peal_reg_group *group, const struct peal_reg
 	}
 	if (away >= reg->width)
 		return false;
-	*found = (struct found){group, reg, index, pos - away};
+	*found = (struct found){ group, reg, index, pos - away };
 	return true;
 }
 
@@ -247,8 +247,18 @@ static void register_write(const struct found *found, uint64_t raw, uint64_t wri
 	value &= ~(raw & reg->w1c & written);
 	if (!(reg->flags & PEAL_REG_HOOKED))
 		peal_reg_set(found->group->state, found->offset, reg->width, value);
-	if (reg->write)
-		reg->write(owner, reg, found->index, old, value, raw, written);
+	if (reg->write) {
+		const struct peal_reg_write write = {
+			.reg = reg,
+			.index = found->index,
+			.old = old,
+			.value = value,
+			.raw = raw,
+			.written = written,
+		};
+
+		reg->write(owner, &write);
+	}
 }
 
 /* The part of an access that falls on one register. */
@@ -339,7 +349,7 @@ void peal_reg_bank_write(struct peal_reg_bank *bank, uint64_t offset, size_t siz
 static bool rows_share_a_byte(const struct peal_reg *a, const struct peal_reg *b)
 {
 	uint32_t count = a->count ? a->count : 1;
-	const struct peal_reg_group all_of_b = {.rows = b};
+	const struct peal_reg_group all_of_b = { .rows = b };
 
 	for (uint32_t n = 0; n < count; n++) {
 		uint32_t start = a->offset + n * a->stride;

@@ -76,15 +76,13 @@ int peal_pci_function_add_capability(struct peal_pci_function *function, uint8_t
 }
 
 /* The length is the group's: as many bytes as follow the header. */
+/* clang-format off */
 static const struct peal_reg vendor_rows[] = {
 	PEAL_PCI_CAPABILITY_HEADER,
-	{ .offset = 2,
-	  .width = 1,
-	  .count = 1,
-	  .stride = 1,
-	  .name = "Vendor Specific",
+	{ .offset = 2, .width = 1, .count = 1, .stride = 1, .name = "Vendor Specific",
 	  .section = "PCI 3.0 Appendix H" },
 };
+/* clang-format on */
 
 int peal_pci_function_add_vendor(struct peal_pci_function *function, const void *bytes,
 				 uint8_t size, uint8_t *ret)

@@ -12,20 +12,17 @@
 #define EXPRESS_SIZE         60u
 #define EXPRESS_INITIATE_FLR 0x8000u
 
-static void write_power_state(void *owner, const struct peal_reg *reg, unsigned index, uint64_t old,
-			      uint64_t value, uint64_t raw, uint64_t written)
+static void write_power_state(void *owner, const struct peal_reg_write *write)
 {
 	struct peal_pci_function *function = owner;
-	unsigned was = old & 3, now = value & 3;
+	unsigned was = write->old & 3, now = write->value & 3;
 
-	(void)index;
-	(void)raw;
-	(void)written;
 	if (now == was)
 		return;
 	if (now != PM_STATE_D0 && now != PM_STATE_D3HOT) {
 		/* An unsupported state: the write completes and the state stays (§3.2.4). */
-		peal_reg_set(function->image, function->power_management + reg->offset, 2, old);
+		peal_reg_set(function->image, function->power_management + write->reg->offset, 2,
+			     write->old);
 		return;
 	}
 	function->powered_down = now == PM_STATE_D3HOT;
@@ -34,22 +31,17 @@ static void write_power_state(void *owner, const struct peal_reg *reg, unsigned 
 						 : PCI_DEFERRED_DECODE | PCI_DEFERRED_BUS_MASTER;
 }
 
+/* clang-format off */
 const struct peal_reg pci_power_management_rows[] = {
 	PEAL_PCI_CAPABILITY_HEADER,
-	{ .offset = 2,
-	  .width = 2,
-	  .reset = 0x0003,
-	  .name = "Power Management Capabilities",
+	{ .offset = 2, .width = 2, .reset = 0x0003, .name = "Power Management Capabilities",
 	  .section = "PM 1.2 3.2.3" },
-	{ .offset = 4,
-	  .width = 2,
-	  .rw = 0x0003,
-	  .write = write_power_state,
-	  .name = "Power Management Control/Status",
-	  .section = "PM 1.2 3.2.4" },
+	{ .offset = 4, .width = 2, .rw = 0x0003, .write = write_power_state,
+	  .name = "Power Management Control/Status", .section = "PM 1.2 3.2.4" },
 	{ .offset = 6, .width = 1, .name = "PMCSR_BSE", .section = "PM 1.2 3.2.5" },
 	{ .offset = 7, .width = 1, .name = "Data", .section = "PM 1.2 3.2.6" },
 };
+/* clang-format on */
 const unsigned pci_power_management_nrows = PEAL_COUNT_OF(pci_power_management_rows);
 
 int peal_pci_function_add_power_management(struct peal_pci_function *function)
@@ -60,74 +52,42 @@ int peal_pci_function_add_power_management(struct peal_pci_function *function)
 						&function->power_management);
 }
 
-static void write_device_control(void *owner, const struct peal_reg *reg, unsigned index,
-				 uint64_t old, uint64_t value, uint64_t raw, uint64_t written)
+static void write_device_control(void *owner, const struct peal_reg_write *write)
 {
 	struct peal_pci_function *function = owner;
 
-	(void)reg;
-	(void)index;
-	(void)old;
-	(void)value;
 	/* Initiate Function Level Reset always reads 0: it is in no mask (§7.5.3.4). */
-	if (raw & written & EXPRESS_INITIATE_FLR)
+	if (write->raw & write->written & EXPRESS_INITIATE_FLR)
 		function->deferred |= PCI_DEFERRED_RESET;
 }
 
+/* clang-format off */
 const struct peal_reg pci_express_rows[] = {
 	PEAL_PCI_CAPABILITY_HEADER,
-	{ .offset = 0x02,
-	  .width = 2,
-	  .reset = 0x0002,
-	  .name = "PCI Express Capabilities",
+	{ .offset = 0x02, .width = 2, .reset = 0x0002, .name = "PCI Express Capabilities",
 	  .section = "PCIe 7.5.3.2" },
-	{ .offset = 0x04,
-	  .width = 4,
-	  .reset = 0x10008000,
-	  .name = "Device Capabilities",
+	{ .offset = 0x04, .width = 4, .reset = 0x10008000, .name = "Device Capabilities",
 	  .section = "PCIe 7.5.3.3" },
-	{ .offset = 0x08,
-	  .width = 2,
-	  .reset = 0x2810,
-	  .rw = 0x7fff,
-	  .write = write_device_control,
-	  .name = "Device Control",
-	  .section = "PCIe 7.5.3.4" },
-	{ .offset = 0x0a,
-	  .width = 2,
-	  .w1c = 0x000f,
-	  .name = "Device Status",
+	{ .offset = 0x08, .width = 2, .reset = 0x2810, .rw = 0x7fff, .write = write_device_control,
+	  .name = "Device Control", .section = "PCIe 7.5.3.4" },
+	{ .offset = 0x0a, .width = 2, .w1c = 0x000f, .name = "Device Status",
 	  .section = "PCIe 7.5.3.5" },
-	{ .offset = 0x0c,
-	  .width = 4,
-	  .reset = 0x00000011,
-	  .name = "Link Capabilities",
+	{ .offset = 0x0c, .width = 4, .reset = 0x00000011, .name = "Link Capabilities",
 	  .section = "PCIe 7.5.3.6" },
-	{ .offset = 0x10,
-	  .width = 2,
-	  .rw = 0x00c3,
-	  .name = "Link Control",
+	{ .offset = 0x10, .width = 2, .rw = 0x00c3, .name = "Link Control",
 	  .section = "PCIe 7.5.3.7" },
-	{ .offset = 0x12,
-	  .width = 2,
-	  .reset = 0x0011,
-	  .name = "Link Status",
+	{ .offset = 0x12, .width = 2, .reset = 0x0011, .name = "Link Status",
 	  .section = "PCIe 7.5.3.8" },
 	{ .offset = 0x24, .width = 4, .name = "Device Capabilities 2", .section = "PCIe 7.5.3.15" },
 	{ .offset = 0x28, .width = 2, .name = "Device Control 2", .section = "PCIe 7.5.3.16" },
 	{ .offset = 0x2a, .width = 2, .name = "Device Status 2", .section = "PCIe 7.5.3.17" },
-	{ .offset = 0x2c,
-	  .width = 4,
-	  .reset = 0x00000002,
-	  .name = "Link Capabilities 2",
+	{ .offset = 0x2c, .width = 4, .reset = 0x00000002, .name = "Link Capabilities 2",
 	  .section = "PCIe 7.5.3.18" },
-	{ .offset = 0x30,
-	  .width = 2,
-	  .reset = 0x0001,
-	  .name = "Link Control 2",
+	{ .offset = 0x30, .width = 2, .reset = 0x0001, .name = "Link Control 2",
 	  .section = "PCIe 7.5.3.19" },
 	{ .offset = 0x32, .width = 2, .name = "Link Status 2", .section = "PCIe 7.5.3.20" },
 };
+/* clang-format on */
 const unsigned pci_express_nrows = PEAL_COUNT_OF(pci_express_rows);
 
 int peal_pci_function_add_pci_express(struct peal_pci_function *function)

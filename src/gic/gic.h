@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The inside of the GIC's LPI part. Arm IHI 0069H.
+ *
+ *   peal_its                              peal_gic
+ *   ┌───────────────────────────┐         ┌──────────────────────────────────────────────┐
+ *   │ device radix → its_device │         │ lpi_config[INTID - 8192]: priority, enable   │
+ *   │   chunks[event] = entry ──┼─ ICID ─▶│ redists[n]: pending bits ─▶ summary tree     │
+ *   │ collections[ICID] = n ────┼────────▶│                              (best priority) │
+ *   └───────────────────────────┘         └──────────────────────────────────────────────┘
+ */
+#ifndef PEAL_SRC_GIC_GIC_H
+#define PEAL_SRC_GIC_GIC_H
+
+#include <peal/bits.h>
+#include <peal/epoch.h>
+#include <peal/gic.h>
+#include <peal/regs.h>
+
+#define LPI_CONFIG_ENABLE   0x01u
+#define LPI_CONFIG_PRIORITY 0xfcu
+#define PRIORITY_NONE       0xffu /* no LPI has it: their lowest is 0xfc */
+
+/* ---- redistributors ---- */
+
+#define REDIST_IMAGE            0x100u
+#define REDIST_CTLR             0x00u
+#define REDIST_CTLR_ENABLE_LPIS 0x1u
+#define REDIST_TYPER            0x08u
+#define REDIST_PENDBASER        0x78u
+
+#define SUMMARY_LEVELS 4u
+
+struct gic_redist {
+	uint32_t lpis_enabled;
+	unsigned index;
+	/* One bit per INTID from 0, as in the guest's pending table, in words of the host. */
+	uint64_t *pending;
+	/*
+	 * The summary: best[0] has a byte for each word of pending, best[n + 1] one for each 64 of
+	 * best[n]; a byte is the highest priority (lowest number) of the pending enabled LPIs below
+	 * it, or PRIORITY_NONE. It may promise more than there is (an LPI was taken away), never
+	 * less once the send is over; the redistributor's own CPU corrects it when it looks.
+	 */
+	uint8_t *best[SUMMARY_LEVELS];
+	struct peal_gic *gic;
+	uint16_t processor_number;
+	bool pending_table_zero; /* GICR_PENDBASER.PTZ as written last */
+	struct peal_redist_counters counters __attribute__((aligned(PEAL_CACHE_LINE)));
+	uint8_t image[REDIST_IMAGE] __attribute__((aligned(8)));
+	struct peal_reg_bank bank;
+};
+
+struct peal_gic {
+	struct peal_epoch epoch; /* sends, of all ITSes */
+	const struct peal_host *host;
+	struct peal_space *memory;
+	void (*kick)(void *user, unsigned redist);
+	void *user;
+	uint32_t id_count; /* 1 << id_bits */
+	uint32_t words;    /* of pending bits */
+	unsigned levels;
+	bool direct_lpi;
+	uint8_t *lpi_config;
+	struct gic_redist *redists;
+	unsigned nredists;
+	uint16_t *by_processor;  /* redist indexes by ascending processor number */
+	struct peal_mutex mutex; /* redistributor registers */
+	uint64_t propbaser;      /* common to all; constant while any redistributor has LPIs on */
+	uint32_t lpi_limit;      /* first INTID past the configuration table */
+	unsigned nenabled;
+};
+
+/* gic.c: index of the redistributor with this processor number, or -1. */
+int gic_find_redist(const struct peal_gic *gic, uint64_t processor_number);
+
+/* Is INTID an LPI that the configuration table covers? */
+static inline bool gic_is_lpi(const struct peal_gic *gic, uint32_t intid)
+{
+	return intid >= PEAL_GIC_FIRST_LPI &&
+	       intid < __atomic_load_n(&gic->lpi_limit, __ATOMIC_RELAXED);
+}
+
+/* lpi.c: sets the pending bit; true: it was clear. Lock-free. INTID is below gic->id_count. */
+bool gic_pend(struct gic_redist *redist, uint32_t intid);
+/* Clears the pending bit; true: it was set. */
+bool gic_unpend(struct gic_redist *redist, uint32_t intid);
+/* Re-reads COUNT configuration bytes from the guest's table, for INTIDs that are LPIs. */
+void gic_read_config(struct peal_gic *gic, uint32_t first, uint32_t count);
+/* Moves every pending LPI. */
+void gic_move_pending(struct gic_redist *from, struct gic_redist *to);
+/* Reads the guest's pending table into the redistributor, writes it back and clears the bits. */
+void gic_load_pending(struct gic_redist *redist, uint64_t table);
+void gic_store_pending(struct gic_redist *redist, uint64_t table);
+/* Announces all that is pending and enabled. */
+void gic_announce_all(struct gic_redist *redist);
+
+/* redist.c */
+extern const struct peal_reg gic_redist_rows[];
+extern const unsigned gic_redist_nrows;
+extern const struct peal_reg gic_id_rows[];
+extern const unsigned gic_id_nrows;
+#define GIC_ID_BASE 0xffd0u
+#define GIC_ID_SIZE 0x30u
+void gic_redist_init(struct gic_redist *redist, const struct peal_redist_config *config, bool last);
+
+/* ---- ITS ---- */
+
+#define ITS_IMAGE            0x140u
+#define ITS_IIDR             0x04u
+#define ITS_TYPER            0x08u
+#define ITS_CBASER           0x80u
+#define ITS_CWRITER          0x88u
+#define ITS_CREADR           0x90u
+#define ITS_BASER            0x100u
+#define ITS_BASER_DEVICE     0u
+#define ITS_BASER_COLLECTION 1u
+#define ITS_TRANSLATER       0x40u /* in the translation frame */
+
+#define ITS_VALID          PEAL_BIT(63)
+#define ITS_BASER_INDIRECT PEAL_BIT(62)
+#define ITS_ENTRY_SIZE     8u
+
+/* An event's entry: valid 63, ICID 47:32, INTID 31:0. One word, so a change is one store. */
+#define ENTRY_VALID        PEAL_BIT(63)
+#define ENTRY(icid, intid) (ENTRY_VALID | (uint64_t)(icid) << 32 | (intid))
+#define ENTRY_ICID(entry)  ((uint32_t)((entry) >> 32 & 0xffff))
+#define ENTRY_INTID(entry) ((uint32_t)(entry))
+
+/* Events in chunks that are allocated when the first of theirs is mapped. */
+struct its_device {
+	uint32_t id;
+	uint8_t event_bits;
+	uint8_t chunk_bits;
+	uint32_t mapped; /* events */
+	uint64_t itt;    /* guest address of the interrupt translation table */
+	uint64_t *chunks[];
+};
+
+#define RADIX_BITS 8u
+#define RADIX_SIZE (1u << RADIX_BITS)
+
+/* Inner nodes of the radix tree over DeviceIDs; the lowest level points to devices. */
+struct its_node {
+	void *children[RADIX_SIZE];
+	unsigned used;
+};
+
+#define COLLECTION_PAGE 256u
+
+/* What sends count, apart for each slot of the epoch: threads do not share a line. */
+struct its_send_counters {
+	uint64_t translated;
+	uint64_t unmapped;
+	uint64_t no_collection;
+	uint64_t disabled;
+	uint64_t misdirected;
+} __attribute__((aligned(PEAL_CACHE_LINE)));
+
+struct peal_its {
+	/* Read by sends. */
+	struct peal_gic *gic;
+	uint32_t enabled;
+	unsigned depth;        /* of the radix tree */
+	uint64_t device_count; /* 1 << device_bits */
+	struct its_node *root;
+	uint32_t *collections[65536 / COLLECTION_PAGE]; /* redist index + 1; 0 is unmapped */
+
+	/* Under the mutex. */
+	struct peal_mutex mutex __attribute__((aligned(PEAL_CACHE_LINE)));
+	const struct peal_host *host;
+	struct peal_its_config config;
+	struct peal_reg_bank bank;
+	uint8_t image[ITS_IMAGE] __attribute__((aligned(8)));
+	uint64_t memory;
+	uint64_t ndevices;
+	uint64_t nevents;
+	uint64_t commands;
+	uint64_t errors;
+
+	struct its_send_counters counts[PEAL_EPOCH_SLOTS];
+};
+
+extern const struct peal_reg its_control_rows[];
+extern const unsigned its_control_nrows;
+extern const struct peal_reg its_translation_rows[];
+extern const unsigned its_translation_nrows;
+
+/* its-send.c; in a section of the GIC's epoch, or under the ITS's mutex. */
+struct its_device *its_find_device(struct peal_its *its, uint32_t id);
+/* The place of an event's entry; NULL: out of the device's range, or nothing mapped near it. */
+uint64_t *its_find_entry(struct its_device *device, uint32_t event);
+/* Redistributor of a collection, or NULL. */
+struct gic_redist *its_find_target(struct peal_its *its, uint32_t icid);
+
+/* its-map.c: the host's side of mappings, under the mutex. 0 or -ENOMEM (also: over the limit). */
+int its_map_device(struct peal_its *its, uint32_t id, unsigned event_bits, uint64_t itt);
+void its_unmap_device(struct peal_its *its, uint32_t id);
+void its_unmap_all_devices(struct peal_its *its);
+int its_map_event(struct peal_its *its, struct its_device *device, uint32_t event, uint64_t entry);
+void its_unmap_event(struct peal_its *its, struct its_device *device, uint64_t *place);
+int its_map_collection(struct peal_its *its, uint32_t icid, unsigned redist);
+void its_unmap_collection(struct peal_its *its, uint32_t icid);
+void its_unmap_all_collections(struct peal_its *its);
+/* Takes the pending state of an entry's LPI away. No send of the entry may be on its way. */
+void its_clear_pending(struct peal_its *its, uint64_t entry);
+/* Does the guest's table BASER<n> have an entry for ID in guest memory? */
+bool its_table_has(struct peal_its *its, unsigned n, uint64_t id);
+
+/* its-command.c: runs the queue up to CWRITER. */
+void its_run_queue(struct peal_its *its);
+
+#endif

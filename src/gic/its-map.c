@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What an ITS has mapped: devices, events, collections. Under the ITS's mutex.
+ *
+ * Sends read all of it at the same time. So something new is complete before it is in reach, and
+ * something old is out of reach, and every send that could see it over (peal_epoch_sync), before
+ * its LPI's pending state is taken away or its memory freed. All memory that a guest's commands
+ * make the ITS allocate counts against one limit.
+ */
+#include "gic.h"
+
+static void *allocate(struct peal_its *its, uint64_t size)
+{
+	void *memory;
+
+	if (!peal_in_range(its->memory, size, its->config.memory_limit))
+		return NULL;
+	memory = peal_alloc(its->host, size);
+	if (memory)
+		its->memory += size;
+	return memory;
+}
+
+static void release(struct peal_its *its, void *memory, uint64_t size)
+{
+	if (!memory)
+		return;
+	its->memory -= size;
+	peal_free(its->host, memory, size);
+}
+
+static void sync_sends(struct peal_its *its)
+{
+	peal_epoch_sync(&its->gic->epoch);
+}
+
+/* ---- the guest's tables ---- */
+
+static uint64_t page_size(uint64_t baser)
+{
+	static const uint64_t sizes[] = { 0x1000, 0x4000, 0x10000, 0x10000 };
+
+	return sizes[peal_field(baser, 9, 8)];
+}
+
+/* With 64 KiB pages, bits 15:12 of the field are address bits 51:48. */
+static uint64_t table_address(uint64_t baser)
+{
+	if (page_size(baser) == 0x10000)
+		return (baser & PEAL_MASK(47, 16)) | peal_field(baser, 15, 12) << 48;
+	return baser & PEAL_MASK(47, 12) & ~(page_size(baser) - 1);
+}
+
+bool its_table_has(struct peal_its *its, unsigned n, uint64_t id)
+{
+	uint64_t baser = peal_reg_get(its->image, ITS_BASER + 8 * n, 8);
+	uint64_t page = page_size(baser);
+	uint64_t size = (peal_field(baser, 7, 0) + 1) * page;
+	uint64_t per_page = page / ITS_ENTRY_SIZE;
+	uint64_t address = table_address(baser);
+	uint8_t bytes[8];
+
+	if (!(baser & ITS_VALID))
+		return false;
+	if (baser & ITS_BASER_INDIRECT) {
+		uint64_t index = id / per_page;
+
+		if (index >= size / 8 ||
+		    peal_space_read(its->gic->memory, address + index * 8, bytes, 8) < 0)
+			return false;
+		if (!(peal_load_le(bytes, 8) & ITS_VALID))
+			return false;
+		address = peal_load_le(bytes, 8) & PEAL_MASK(51, 12) & ~(page - 1);
+		id %= per_page;
+	} else if (id >= size / ITS_ENTRY_SIZE) {
+		return false;
+	}
+	return peal_space_is_memory(its->gic->memory, address + id * ITS_ENTRY_SIZE, ITS_ENTRY_SIZE,
+				    PEAL_MEM_RW);
+}
+
+/* ---- devices ---- */
+
+static uint64_t device_size(const struct its_device *device)
+{
+	uint64_t chunks = PEAL_BIT(device->event_bits - device->chunk_bits);
+
+	return sizeof(*device) + chunks * sizeof(device->chunks[0]);
+}
+
+static uint64_t chunk_size(const struct its_device *device)
+{
+	return PEAL_BIT(device->chunk_bits) * sizeof(uint64_t);
+}
+
+static uint32_t chunk_count(const struct its_device *device)
+{
+	return UINT32_C(1) << (device->event_bits - device->chunk_bits);
+}
+
+/* A chunk holds 16 events, more for devices so large that their list of chunks would grow. */
+static unsigned chunk_bits(unsigned event_bits)
+{
+	unsigned bits = event_bits > 16 ? event_bits - 12 : 4;
+
+	return bits < event_bits ? bits : event_bits;
+}
+
+static unsigned radix_index(uint32_t id, unsigned left)
+{
+	return id >> (RADIX_BITS * (left - 1)) & (RADIX_SIZE - 1);
+}
+
+/* The path of nodes to a device id, the root first; missing ones are made. */
+static int make_path(struct peal_its *its, uint32_t id, struct its_node **path)
+{
+	for (unsigned i = 0; i < its->depth; i++) {
+		struct its_node *parent = i ? path[i - 1] : NULL;
+		unsigned index = radix_index(id, its->depth - i + 1);
+		struct its_node *node = parent ? parent->children[index] : its->root;
+
+		if (!node) {
+			node = allocate(its, sizeof(*node));
+			if (!node)
+				return -ENOMEM;
+			if (parent) {
+				peal_epoch_store(&parent->children[index], (void *)node);
+				parent->used++;
+			} else {
+				peal_epoch_store(&its->root, node);
+			}
+		}
+		path[i] = node;
+	}
+	return 0;
+}
+
+/* Frees the nodes of the path to ID that hold nothing any more. */
+static void prune_path(struct peal_its *its, uint32_t id)
+{
+	struct its_node *path[4];
+	unsigned n = 0;
+
+	for (struct its_node *node = its->root; node && n < its->depth; n++) {
+		path[n] = node;
+		node = n + 1 < its->depth ? node->children[radix_index(id, its->depth - n)] : NULL;
+	}
+	while (n-- > 0 && path[n]->used == 0) {
+		if (n > 0) {
+			peal_epoch_store(
+				&path[n - 1]->children[radix_index(id, its->depth - n + 1)], NULL);
+			path[n - 1]->used--;
+		} else {
+			peal_epoch_store(&its->root, NULL);
+		}
+		sync_sends(its);
+		release(its, path[n], sizeof(*path[n]));
+	}
+}
+
+void its_clear_pending(struct peal_its *its, uint64_t entry)
+{
+	struct gic_redist *target = its_find_target(its, ENTRY_ICID(entry));
+
+	if (target)
+		(void)gic_unpend(target, ENTRY_INTID(entry));
+}
+
+/* Of a device that no send can see. */
+static void free_device(struct peal_its *its, struct its_device *device)
+{
+	for (uint32_t i = 0; i < chunk_count(device); i++) {
+		uint64_t *chunk = device->chunks[i];
+
+		for (uint64_t j = 0; chunk && j < PEAL_BIT(device->chunk_bits); j++) {
+			if (chunk[j])
+				its_clear_pending(its, chunk[j]);
+		}
+		release(its, chunk, chunk_size(device));
+	}
+	its->nevents -= device->mapped;
+	its->ndevices--;
+	release(its, device, device_size(device));
+}
+
+void its_unmap_device(struct peal_its *its, uint32_t id)
+{
+	struct its_device *device = its_find_device(its, id);
+	struct its_node *node = its->root;
+
+	if (!device)
+		return;
+	for (unsigned left = its->depth; left > 1; left--)
+		node = node->children[radix_index(id, left)];
+	peal_epoch_store(&node->children[radix_index(id, 1)], NULL);
+	node->used--;
+	sync_sends(its);
+	free_device(its, device);
+	prune_path(its, id);
+}
+
+int its_map_device(struct peal_its *its, uint32_t id, unsigned event_bits, uint64_t itt)
+{
+	struct its_device shape = {
+		.id = id,
+		.event_bits = (uint8_t)event_bits,
+		.chunk_bits = (uint8_t)chunk_bits(event_bits),
+		.itt = itt,
+	};
+	struct its_node *path[4];
+	struct its_device *device;
+
+	its_unmap_device(its, id);
+	device = allocate(its, device_size(&shape));
+	if (!device)
+		return -ENOMEM;
+	*device = shape;
+	if (make_path(its, id, path) < 0) {
+		release(its, device, device_size(device));
+		prune_path(its, id);
+		return -ENOMEM;
+	}
+	peal_epoch_store(&path[its->depth - 1]->children[radix_index(id, 1)], (void *)device);
+	path[its->depth - 1]->used++;
+	its->ndevices++;
+	return 0;
+}
+
+/* Everything at or below a node, DEPTH levels above the devices. */
+static void free_tree(struct peal_its *its, void *node, unsigned depth)
+{
+	if (!node)
+		return;
+	if (depth == 0) {
+		free_device(its, node);
+		return;
+	}
+	for (unsigned i = 0; i < RADIX_SIZE; i++)
+		free_tree(its, ((struct its_node *)node)->children[i], depth - 1);
+	release(its, node, sizeof(struct its_node));
+}
+
+void its_unmap_all_devices(struct peal_its *its)
+{
+	struct its_node *root = its->root;
+
+	if (!root)
+		return;
+	peal_epoch_store(&its->root, NULL);
+	sync_sends(its);
+	free_tree(its, root, its->depth);
+}
+
+/* ---- events ---- */
+
+int its_map_event(struct peal_its *its, struct its_device *device, uint32_t event, uint64_t entry)
+{
+	uint64_t **slot = &device->chunks[event >> device->chunk_bits];
+	uint64_t *place, old;
+
+	if (!*slot) {
+		uint64_t *chunk = allocate(its, chunk_size(device));
+
+		if (!chunk)
+			return -ENOMEM;
+		peal_epoch_store(slot, chunk);
+	}
+	place = its_find_entry(device, event);
+	old = *place;
+	peal_epoch_store(place, entry);
+	if (!old) {
+		device->mapped++;
+		its->nevents++;
+	} else if (old != entry) {
+		sync_sends(its);
+		its_clear_pending(its, old);
+	}
+	return 0;
+}
+
+void its_unmap_event(struct peal_its *its, struct its_device *device, uint64_t *place)
+{
+	uint64_t old = *place;
+
+	peal_epoch_store(place, UINT64_C(0));
+	sync_sends(its);
+	its_clear_pending(its, old);
+	device->mapped--;
+	its->nevents--;
+}
+
+/* ---- collections ---- */
+
+int its_map_collection(struct peal_its *its, uint32_t icid, unsigned redist)
+{
+	uint32_t **slot = &its->collections[icid / COLLECTION_PAGE];
+
+	if (!*slot) {
+		uint32_t *page = allocate(its, COLLECTION_PAGE * sizeof(*page));
+
+		if (!page)
+			return -ENOMEM;
+		peal_epoch_store(slot, page);
+	}
+	peal_epoch_store(&(*slot)[icid % COLLECTION_PAGE], redist + 1);
+	sync_sends(its);
+	return 0;
+}
+
+void its_unmap_collection(struct peal_its *its, uint32_t icid)
+{
+	uint32_t *page = its->collections[icid / COLLECTION_PAGE];
+
+	if (!page)
+		return;
+	peal_epoch_store(&page[icid % COLLECTION_PAGE], UINT32_C(0));
+	sync_sends(its);
+}
+
+void its_unmap_all_collections(struct peal_its *its)
+{
+	for (unsigned i = 0; i < PEAL_COUNT_OF(its->collections); i++) {
+		uint32_t *page = its->collections[i];
+
+		if (!page)
+			continue;
+		peal_epoch_store(&its->collections[i], NULL);
+		sync_sends(its);
+		release(its, page, COLLECTION_PAGE * sizeof(*page));
+	}
+}

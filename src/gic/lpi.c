@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * LPIs of a redistributor: pending bits, the configuration cache, and which LPI is next.
+ * Arm IHI 0069H §5.1, §6.1.
+ *
+ * A send sets the pending bit and then lowers the bytes of the summary above it; both steps are
+ * sequentially consistent. The CPU that looks for the next LPI follows the summary down; where it
+ * finds less than was promised it resets that byte and only then looks what is below, and lowers
+ * the byte to that. So either its look sees the bit of a send, or that send sees the byte as reset
+ * and lowers it: nothing that was announced is overlooked. Only one thread resets (the CPU's), all
+ * others only lower. The configuration byte is in the same relation to the pending bit: INV writes
+ * the byte and then looks at the bits, a send sets the bit and then looks at the byte.
+ * Modelled in tests/models/lpi.pml.
+ */
+#include "gic.h"
+
+static unsigned shift_of(unsigned level)
+{
+	return 6 * (level + 1);
+}
+
+static void lower(uint8_t *place, uint8_t priority)
+{
+	uint8_t now = __atomic_load_n(place, __ATOMIC_SEQ_CST);
+
+	while (priority < now && !__atomic_compare_exchange_n(place, &now, priority, false,
+							      __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+		;
+}
+
+static uint8_t config_of(const struct peal_gic *gic, uint32_t intid)
+{
+	return __atomic_load_n(&gic->lpi_config[intid - PEAL_GIC_FIRST_LPI], __ATOMIC_SEQ_CST);
+}
+
+/* Makes a pending LPI known to its CPU if it is enabled. */
+static bool announce(struct gic_redist *redist, uint32_t intid)
+{
+	struct peal_gic *gic = redist->gic;
+	uint8_t config = config_of(gic, intid);
+
+	if (!(config & LPI_CONFIG_ENABLE))
+		return false;
+	for (unsigned level = 0; level < gic->levels; level++)
+		lower(&redist->best[level][intid >> shift_of(level)], config & LPI_CONFIG_PRIORITY);
+	gic->kick(gic->user, redist->index);
+	return true;
+}
+
+bool gic_pend(struct gic_redist *redist, uint32_t intid)
+{
+	uint64_t bit = PEAL_BIT(intid % 64);
+
+	if (__atomic_fetch_or(&redist->pending[intid / 64], bit, __ATOMIC_SEQ_CST) & bit) {
+		peal_count(&redist->counters.merged, 1);
+		return false;
+	}
+	if (!announce(redist, intid))
+		peal_count(&redist->counters.disabled, 1);
+	return true;
+}
+
+bool gic_unpend(struct gic_redist *redist, uint32_t intid)
+{
+	uint64_t bit = PEAL_BIT(intid % 64);
+
+	return __atomic_fetch_and(&redist->pending[intid / 64], ~bit, __ATOMIC_SEQ_CST) & bit;
+}
+
+static bool is_pending(const struct gic_redist *redist, uint32_t intid)
+{
+	return __atomic_load_n(&redist->pending[intid / 64], __ATOMIC_SEQ_CST) >> (intid % 64) & 1;
+}
+
+bool peal_gic_is_pending(const struct peal_gic *gic, unsigned redist, uint32_t intid)
+{
+	PEAL_ASSERT(redist < gic->nredists);
+	return intid >= PEAL_GIC_FIRST_LPI && intid < gic->id_count &&
+	       is_pending(&gic->redists[redist], intid);
+}
+
+/* ---- configuration ---- */
+
+static void set_config(struct peal_gic *gic, uint32_t intid, uint8_t config)
+{
+	uint8_t *place = &gic->lpi_config[intid - PEAL_GIC_FIRST_LPI];
+
+	if (__atomic_load_n(place, __ATOMIC_RELAXED) == config)
+		return;
+	__atomic_store_n(place, config, __ATOMIC_SEQ_CST);
+	if (!(config & LPI_CONFIG_ENABLE))
+		return;
+	for (unsigned i = 0; i < gic->nredists; i++) {
+		if (is_pending(&gic->redists[i], intid))
+			(void)announce(&gic->redists[i], intid);
+	}
+}
+
+void gic_read_config(struct peal_gic *gic, uint32_t first, uint32_t count)
+{
+	uint64_t table = gic->propbaser & PEAL_MASK(51, 12);
+	uint8_t bytes[256];
+
+	while (count) {
+		uint32_t n = count < sizeof(bytes) ? count : (uint32_t)sizeof(bytes);
+
+		/* What cannot be read is disabled. */
+		if (peal_space_read(gic->memory, table + first - PEAL_GIC_FIRST_LPI, bytes, n) < 0)
+			memset(bytes, 0, n);
+		for (uint32_t i = 0; i < n; i++)
+			set_config(gic, first + i, bytes[i]);
+		first += n;
+		count -= n;
+	}
+}
+
+/* ---- the next LPI ---- */
+
+/* Best priority of the LPIs in a word of pending bits; the first that has it goes to *INTID. */
+static uint8_t best_of_word(struct gic_redist *redist, uint32_t word, uint32_t *intid)
+{
+	uint64_t bits = __atomic_load_n(&redist->pending[word], __ATOMIC_SEQ_CST);
+	uint8_t best = PRIORITY_NONE;
+
+	while (bits) {
+		uint32_t id = word * 64 + (uint32_t)__builtin_ctzll(bits);
+		uint8_t config = config_of(redist->gic, id);
+
+		bits &= bits - 1;
+		if (config & LPI_CONFIG_ENABLE && (config & LPI_CONFIG_PRIORITY) < best) {
+			best = config & LPI_CONFIG_PRIORITY;
+			*intid = id;
+		}
+	}
+	return best;
+}
+
+/* The same for the 64 bytes below a byte of the summary; the first that has it goes to *CHILD. */
+static uint8_t best_of_children(struct gic_redist *redist, unsigned level, uint32_t index,
+				uint32_t *child)
+{
+	const uint8_t *bytes = &redist->best[level - 1][index * 64];
+	uint8_t best = PRIORITY_NONE;
+
+	for (uint32_t i = 0; i < 64; i++) {
+		uint8_t byte = __atomic_load_n(&bytes[i], __ATOMIC_SEQ_CST);
+
+		if (byte < best) {
+			best = byte;
+			*child = index * 64 + i;
+		}
+	}
+	return best;
+}
+
+static uint8_t best_below(struct gic_redist *redist, unsigned level, uint32_t index,
+			  uint32_t *found)
+{
+	return level == 0 ? best_of_word(redist, index, found)
+			  : best_of_children(redist, level, index, found);
+}
+
+/* Corrects a byte that promised too much, and those above it. */
+static void repair(struct gic_redist *redist, unsigned level, uint32_t index)
+{
+	uint32_t unused;
+
+	for (; level < redist->gic->levels; level++, index /= 64) {
+		(void)__atomic_exchange_n(&redist->best[level][index], PRIORITY_NONE,
+					  __ATOMIC_SEQ_CST);
+		lower(&redist->best[level][index], best_below(redist, level, index, &unused));
+	}
+}
+
+static uint32_t select_pending(struct gic_redist *redist, uint8_t mask, uint8_t *priority)
+{
+	unsigned top = redist->gic->levels - 1;
+
+	for (;;) {
+		uint8_t promised = __atomic_load_n(&redist->best[top][0], __ATOMIC_SEQ_CST);
+		uint32_t index = 0, found = 0;
+		unsigned level = top;
+
+		if (promised >= mask || promised == PRIORITY_NONE)
+			return PEAL_GIC_SPURIOUS;
+		for (;; level--, index = found) {
+			uint8_t best = best_below(redist, level, index, &found);
+
+			if (best > promised)
+				break; /* less than promised: correct it and look again */
+			promised = best;
+			if (level == 0) {
+				*priority = best;
+				return found;
+			}
+		}
+		repair(redist, level, index);
+	}
+}
+
+uint32_t peal_gic_highest_pending(struct peal_gic *gic, unsigned redist, uint8_t mask,
+				  uint8_t *priority)
+{
+	struct gic_redist *r = &gic->redists[redist];
+	uint8_t found = PEAL_GIC_IDLE_PRIORITY;
+	uint32_t intid = PEAL_GIC_SPURIOUS;
+
+	PEAL_ASSERT(redist < gic->nredists);
+	if (__atomic_load_n(&r->lpis_enabled, __ATOMIC_ACQUIRE))
+		intid = select_pending(r, mask, &found);
+	if (priority)
+		*priority = found;
+	return intid;
+}
+
+uint32_t peal_gic_acknowledge(struct peal_gic *gic, unsigned redist, uint8_t mask,
+			      uint8_t *priority)
+{
+	for (;;) {
+		uint32_t intid = peal_gic_highest_pending(gic, redist, mask, priority);
+
+		if (intid == PEAL_GIC_SPURIOUS)
+			return intid;
+		/* A command may have taken it away meanwhile. */
+		if (gic_unpend(&gic->redists[redist], intid)) {
+			peal_count(&gic->redists[redist].counters.acknowledged, 1);
+			return intid;
+		}
+	}
+}
+
+/* ---- many at once ---- */
+
+static void announce_word(struct gic_redist *redist, uint32_t word, uint64_t bits)
+{
+	for (; bits; bits &= bits - 1)
+		(void)announce(redist, word * 64 + (uint32_t)__builtin_ctzll(bits));
+}
+
+/* Words before this one hold no LPIs. */
+#define FIRST_WORD (PEAL_GIC_FIRST_LPI / 64)
+
+void gic_announce_all(struct gic_redist *redist)
+{
+	for (uint32_t word = FIRST_WORD; word < redist->gic->words; word++)
+		announce_word(redist, word,
+			      __atomic_load_n(&redist->pending[word], __ATOMIC_SEQ_CST));
+}
+
+void gic_move_pending(struct gic_redist *from, struct gic_redist *to)
+{
+	if (from == to)
+		return;
+	for (uint32_t word = FIRST_WORD; word < from->gic->words; word++) {
+		uint64_t bits = __atomic_load_n(&from->pending[word], __ATOMIC_RELAXED);
+
+		if (!bits)
+			continue;
+		bits = __atomic_exchange_n(&from->pending[word], 0, __ATOMIC_SEQ_CST);
+		bits &= ~__atomic_fetch_or(&to->pending[word], bits, __ATOMIC_SEQ_CST);
+		announce_word(to, word, bits);
+	}
+}
+
+/* Words of the guest's pending table that hold LPIs of the configuration table. */
+static uint32_t table_words(const struct peal_gic *gic)
+{
+	uint32_t words = gic->lpi_limit / 64;
+
+	return words < gic->words ? words : gic->words;
+}
+
+void gic_load_pending(struct gic_redist *redist, uint64_t table)
+{
+	for (uint32_t word = FIRST_WORD; word < table_words(redist->gic); word++) {
+		uint8_t bytes[8];
+
+		if (peal_space_read(redist->gic->memory, table + word * 8, bytes, 8) == 0)
+			__atomic_store_n(&redist->pending[word], peal_load_le(bytes, 8),
+					 __ATOMIC_SEQ_CST);
+	}
+}
+
+void gic_store_pending(struct gic_redist *redist, uint64_t table)
+{
+	for (uint32_t word = FIRST_WORD; word < redist->gic->words; word++) {
+		uint64_t bits = __atomic_exchange_n(&redist->pending[word], 0, __ATOMIC_SEQ_CST);
+		uint8_t bytes[8];
+
+		if (word >= table_words(redist->gic))
+			continue;
+		peal_store_le(bytes, 8, bits);
+		(void)peal_space_write(redist->gic->memory, table + word * 8, bytes, 8);
+	}
+}

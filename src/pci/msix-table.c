@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * MSI-X as the guest sees it: the capability, the table and the pending bit array in their BARs;
+ * and what a table must fulfil to be made. PCI Express Base 6.0 §7.7.2.
+ */
+#include "msix.h"
+
+#define CAPABILITY_SIZE       12u
+#define CONTROL               2u
+#define CONTROL_FUNCTION_MASK 0x4000u
+#define CONTROL_ENABLE        0x8000u
+#define ENTRY_SIZE            16u
+#define MAX_VECTORS           2048u
+
+/* Where the PBA stands in the bank, behind the largest table. */
+#define BANK_PBA 0x10000u
+
+/* ---- registers ---- */
+
+static void write_control(void *owner, const struct peal_reg_write *write)
+{
+	if (write->old != write->value)
+		msix_set_control(owner, write->value & CONTROL_ENABLE,
+				 write->value & CONTROL_FUNCTION_MASK);
+}
+
+static uint64_t read_address_low(void *owner, const struct peal_reg *reg, unsigned index)
+{
+	(void)reg;
+	return (uint32_t)peal_msix_message(owner, index).address;
+}
+
+static uint64_t read_address_high(void *owner, const struct peal_reg *reg, unsigned index)
+{
+	(void)reg;
+	return peal_msix_message(owner, index).address >> 32;
+}
+
+static uint64_t read_data(void *owner, const struct peal_reg *reg, unsigned index)
+{
+	(void)reg;
+	return peal_msix_message(owner, index).data;
+}
+
+static uint64_t read_vector_control(void *owner, const struct peal_reg *reg, unsigned index)
+{
+	const struct peal_msix *msix = owner;
+
+	(void)reg;
+	return msix->vectors[index].control;
+}
+
+static void write_address_low(void *owner, const struct peal_reg_write *write)
+{
+	struct peal_msix *msix = owner;
+	struct peal_msi_msg msg = peal_msix_message(msix, write->index);
+
+	msix_set_message(msix, write->index, (msg.address & ~UINT64_C(0xffffffff)) | write->value,
+			 msg.data);
+}
+
+static void write_address_high(void *owner, const struct peal_reg_write *write)
+{
+	struct peal_msix *msix = owner;
+	struct peal_msi_msg msg = peal_msix_message(msix, write->index);
+
+	msix_set_message(msix, write->index, (uint32_t)msg.address | write->value << 32, msg.data);
+}
+
+static void write_data(void *owner, const struct peal_reg_write *write)
+{
+	struct peal_msix *msix = owner;
+
+	msix_set_message(msix, write->index, peal_msix_message(msix, write->index).address,
+			 (uint32_t)write->value);
+}
+
+static void write_vector_control(void *owner, const struct peal_reg_write *write)
+{
+	struct peal_msix *msix = owner;
+
+	msix->vectors[write->index].control = (uint32_t)write->value;
+	if ((write->old ^ write->value) & ENTRY_CONTROL_MASK)
+		msix_set_mask(msix, write->index, write->value & ENTRY_CONTROL_MASK);
+}
+
+/* 64 pending bits of vectors 64 · INDEX and up. */
+static uint64_t read_pba(void *owner, const struct peal_reg *reg, unsigned index)
+{
+	const struct peal_msix *msix = owner;
+	unsigned first = 64 * index;
+	uint64_t bits = 0;
+
+	(void)reg;
+	for (unsigned i = 0; i < 64 && first + i < msix->count; i++) {
+		if (peal_msix_is_pending(msix, first + i))
+			bits |= PEAL_BIT(i);
+	}
+	return bits;
+}
+
+static void write_pba(void *owner, const struct peal_reg_write *write)
+{
+	struct peal_msix *msix = owner;
+
+	(void)write;
+	peal_count(&msix->pba_writes, 1);
+}
+
+/* clang-format off */
+const struct peal_reg pci_msix_capability_rows[] = {
+	PEAL_PCI_CAPABILITY_HEADER,
+	{ .offset = 2, .width = 2, .rw = CONTROL_FUNCTION_MASK | CONTROL_ENABLE,
+	  .write = write_control, .name = "Message Control", .section = "PCIe 7.7.2.2" },
+	{ .offset = 4, .width = 4, .name = "Table Offset/Table BIR", .section = "PCIe 7.7.2.3" },
+	{ .offset = 8, .width = 4, .name = "PBA Offset/PBA BIR", .section = "PCIe 7.7.2.4" },
+};
+/* clang-format on */
+const unsigned pci_msix_capability_nrows = PEAL_COUNT_OF(pci_msix_capability_rows);
+
+/* The count is the group's. Reserved bits of Vector Control are preserved as read. */
+/* clang-format off */
+const struct peal_reg pci_msix_table_rows[] = {
+	{ .offset = 0, .width = 4, .flags = PEAL_REG_HOOKED, .count = 1, .stride = ENTRY_SIZE,
+	  .rw = 0xfffffffc, .rsvdz = 3, .read = read_address_low, .write = write_address_low,
+	  .name = "Message Address", .section = "PCIe 7.7.2.5" },
+	{ .offset = 4, .width = 4, .flags = PEAL_REG_HOOKED, .count = 1, .stride = ENTRY_SIZE,
+	  .rw = 0xffffffff, .read = read_address_high, .write = write_address_high,
+	  .name = "Message Upper Address", .section = "PCIe 7.7.2.6" },
+	{ .offset = 8, .width = 4, .flags = PEAL_REG_HOOKED, .count = 1, .stride = ENTRY_SIZE,
+	  .rw = 0xffffffff, .read = read_data, .write = write_data, .name = "Message Data",
+	  .section = "PCIe 7.7.2.7" },
+	{ .offset = 12, .width = 4, .flags = PEAL_REG_HOOKED, .count = 1, .stride = ENTRY_SIZE,
+	  .rw = ENTRY_CONTROL_MASK, .read = read_vector_control, .write = write_vector_control,
+	  .name = "Vector Control", .section = "PCIe 7.7.2.8" },
+};
+/* clang-format on */
+const unsigned pci_msix_table_nrows = PEAL_COUNT_OF(pci_msix_table_rows);
+
+/* clang-format off */
+const struct peal_reg pci_msix_pba_rows[] = {
+	{ .offset = 0, .width = 8, .flags = PEAL_REG_HOOKED, .count = 1, .stride = 8,
+	  .read = read_pba, .write = write_pba, .name = "Pending Bits", .section = "PCIe 7.7.2.9" },
+};
+/* clang-format on */
+const unsigned pci_msix_pba_nrows = PEAL_COUNT_OF(pci_msix_pba_rows);
+
+/* ---- the structures in their BARs ---- */
+
+static uint32_t table_size(const struct peal_msix *msix)
+{
+	return msix->count * ENTRY_SIZE;
+}
+
+static uint32_t pba_size(unsigned vectors)
+{
+	return (vectors + 63) / 64 * 8;
+}
+
+static bool overlap(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size)
+{
+	return a < b + b_size && b < a + a_size;
+}
+
+bool pci_msix_meets(const struct peal_msix *msix, unsigned bar, uint64_t offset, unsigned size)
+{
+	const struct peal_msix_config *c = &msix->config;
+
+	return (bar == c->table_bar && overlap(offset, size, c->table_offset, table_size(msix))) ||
+	       (bar == c->pba_bar && overlap(offset, size, c->pba_offset, pba_size(msix->count)));
+}
+
+bool pci_msix_access(struct peal_msix *msix, unsigned bar, uint64_t offset, unsigned size,
+		     bool write, uint64_t *value)
+{
+	const struct peal_msix_config *c = &msix->config;
+	uint64_t at;
+
+	if (bar == c->table_bar && offset >= c->table_offset &&
+	    peal_in_range(offset - c->table_offset, size, table_size(msix)))
+		at = offset - c->table_offset;
+	else if (bar == c->pba_bar && offset >= c->pba_offset &&
+		 peal_in_range(offset - c->pba_offset, size, pba_size(msix->count)))
+		at = offset - c->pba_offset + BANK_PBA;
+	else
+		return false;
+	peal_mutex_lock(&msix->mutex);
+	if (write)
+		peal_reg_bank_write(&msix->bank, at, size, *value);
+	else
+		*value = peal_reg_bank_read(&msix->bank, at, size);
+	peal_mutex_unlock(&msix->mutex);
+	return true;
+}
+
+/* ---- creation ---- */
+
+static int check(const struct peal_pci_function *function, const struct peal_msix_config *c)
+{
+	uint32_t table, pba;
+
+	/* Before any narrowing: 19923041 is not 33. */
+	if (c->vectors < 1 || c->vectors > MAX_VECTORS)
+		return -EINVAL;
+	table = c->vectors * ENTRY_SIZE;
+	pba = pba_size(c->vectors);
+	if (c->table_bar >= PEAL_PCI_BARS || c->pba_bar >= PEAL_PCI_BARS)
+		return -EINVAL;
+	if (function->bars[c->table_bar].flags == PEAL_PCI_BAR_IO ||
+	    function->bars[c->pba_bar].flags == PEAL_PCI_BAR_IO)
+		return -EINVAL;
+	if (c->table_offset % 8 || c->pba_offset % 8)
+		return -EINVAL;
+	if (!peal_in_range(c->table_offset, table, function->bars[c->table_bar].size) ||
+	    !peal_in_range(c->pba_offset, pba, function->bars[c->pba_bar].size))
+		return -EINVAL;
+	if (c->table_bar == c->pba_bar && overlap(c->table_offset, table, c->pba_offset, pba))
+		return -EINVAL;
+	return 0;
+}
+
+void pci_msix_free(struct peal_msix *msix)
+{
+	if (!msix)
+		return;
+	peal_mutex_done(&msix->mutex);
+	peal_free(msix->host, msix->rare, msix->count * sizeof(*msix->rare));
+	peal_free(msix->host, msix->vectors, msix->count * sizeof(*msix->vectors));
+	peal_free(msix->host, msix, sizeof(*msix));
+}
+
+static struct peal_msix *allocate(struct peal_pci_function *function,
+				  const struct peal_msix_config *config)
+{
+	struct peal_msix *msix = peal_alloc(function->host, sizeof(*msix));
+
+	if (!msix)
+		return NULL;
+	msix->host = function->host;
+	msix->function = function;
+	msix->config = *config;
+	msix->count = config->vectors;
+	msix->vectors = peal_alloc(msix->host, msix->count * sizeof(*msix->vectors));
+	msix->rare = peal_alloc(msix->host, msix->count * sizeof(*msix->rare));
+	if (!msix->vectors || !msix->rare || peal_mutex_init(&msix->mutex, msix->host) < 0) {
+		pci_msix_free(msix);
+		return NULL;
+	}
+	msix_init_vectors(msix);
+	return msix;
+}
+
+static void make_bank(struct peal_msix *msix)
+{
+	const struct peal_reg_group table = {
+		.size = table_size(msix),
+		.rows = pci_msix_table_rows,
+		.nrows = pci_msix_table_nrows,
+		.owner = msix,
+		.count = (uint16_t)msix->count,
+	};
+	const struct peal_reg_group pba = {
+		.base = BANK_PBA,
+		.size = pba_size(msix->count),
+		.rows = pci_msix_pba_rows,
+		.nrows = pci_msix_pba_nrows,
+		.owner = msix,
+		.count = (uint16_t)(pba_size(msix->count) / 8),
+	};
+	int r = peal_reg_bank_add(&msix->bank, &table);
+
+	PEAL_ASSERT(r == 0);
+	r = peal_reg_bank_add(&msix->bank, &pba);
+	PEAL_ASSERT(r == 0);
+}
+
+int peal_pci_function_add_msix(struct peal_pci_function *function,
+			       const struct peal_msix_config *config)
+{
+	struct peal_msix *msix;
+	uint8_t at;
+	int r;
+
+	PEAL_ASSERT(!function->bus);
+	if (function->msix)
+		return -EBUSY;
+	r = check(function, config);
+	if (r < 0)
+		return r;
+	msix = allocate(function, config);
+	if (!msix)
+		return -ENOMEM;
+	r = peal_pci_function_add_capability(function, PCI_CAP_ID_MSIX, config->position,
+					     CAPABILITY_SIZE, pci_msix_capability_rows,
+					     pci_msix_capability_nrows, msix, &at);
+	if (r < 0) {
+		pci_msix_free(msix);
+		return r;
+	}
+	make_bank(msix);
+	pci_msix_reset(msix);
+	peal_pci_function_set_config(function, at + 2u, 2, config->vectors - 1);
+	peal_pci_function_set_config(function, at + 4u, 4,
+				     config->table_offset | config->table_bar);
+	peal_pci_function_set_config(function, at + 8u, 4, config->pba_offset | config->pba_bar);
+	function->msix = msix;
+	return 0;
+}
+
+int peal_pci_function_add_msix_exclusive(struct peal_pci_function *function, unsigned vectors,
+					 unsigned index)
+{
+	struct peal_msix_config config = { .vectors = vectors };
+	uint64_t size = 4096;
+	uint32_t table;
+	int r;
+
+	if (vectors < 1 || vectors > MAX_VECTORS || index >= PEAL_PCI_BARS)
+		return -EINVAL;
+	if (function->msix)
+		return -EBUSY;
+	table = vectors * ENTRY_SIZE;
+	config.table_bar = config.pba_bar = (uint8_t)index;
+	config.pba_offset = table <= 2048 ? 2048 : table;
+	while (size < config.pba_offset + pba_size(vectors))
+		size *= 2;
+	r = peal_pci_function_add_bar(function, index, PEAL_PCI_BAR_MEM32, size, NULL, NULL);
+	if (r < 0)
+		return r;
+	r = peal_pci_function_add_msix(function, &config);
+	if (r < 0) {
+		memset(&function->bars[index], 0, sizeof(function->bars[index]));
+		peal_pci_function_set_config(function, PCI_BAR0 + 4 * index, 4, 0);
+	}
+	return r;
+}
