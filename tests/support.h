@@ -28,8 +28,8 @@
 #include <peal/irq.h>
 #include <peal/mem.h>
 
-#define thread_assert(condition)                                                                   \
-	((condition) ? (void)0                                                                     \
+#define thread_assert(condition) \
+	((condition) ? (void)0   \
 		     : (fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition), abort()))
 
 /* ---- a host that can run out ---- */
@@ -43,8 +43,8 @@ struct test_host {
 	struct peal_host host;
 	int64_t fail_at;
 	int64_t points; /* asked for so far */
-	int64_t live;	/* allocations and mutexes that are not freed */
-	int64_t bytes;	/* allocated now */
+	int64_t live;   /* allocations and mutexes that are not freed */
+	int64_t bytes;  /* allocated now */
 };
 
 struct test_allocation {
@@ -176,8 +176,8 @@ static inline unsigned test_every_allocation(int (*make)(const struct peal_host 
 #define TEST_SINK_LOG 64u
 
 struct test_sink {
-	uint64_t count;				/* messages, from any thread */
-	int answer;				/* of deliver; 1 after test_sink_init() */
+	uint64_t count;                         /* messages, from any thread */
+	int answer;                             /* of deliver; 1 after test_sink_init() */
 	struct peal_msi_msg log[TEST_SINK_LOG]; /* message n is at n % TEST_SINK_LOG */
 };
 
@@ -195,11 +195,11 @@ static inline int test_sink_deliver(void *user, const struct peal_msi_msg *msg)
 
 static inline struct peal_msi_sink test_sink_init(struct test_sink *sink)
 {
-	static const struct peal_msi_sink_ops ops = {.deliver = test_sink_deliver};
+	static const struct peal_msi_sink_ops ops = { .deliver = test_sink_deliver };
 
 	memset(sink, 0, sizeof(*sink));
 	sink->answer = 1;
-	return (struct peal_msi_sink){.ops = &ops, .user = sink};
+	return (struct peal_msi_sink){ .ops = &ops, .user = sink };
 }
 
 static inline uint64_t test_sink_count(const struct test_sink *sink)
@@ -226,7 +226,7 @@ struct test_ram {
 static inline void test_ram_init(struct test_ram *ram, const struct peal_host *host,
 				 uint64_t address, uint64_t size)
 {
-	const struct peal_space_config config = {.host = host};
+	const struct peal_space_config config = { .host = host };
 	int r = peal_space_new(&ram->space, &config);
 
 	assert_int_equal(r, 0);
@@ -284,7 +284,7 @@ static inline void test_threads(unsigned count, void (*run)(void *user, unsigned
 	thread_assert(count >= 1 && count <= TEST_THREADS);
 	thread_assert(pthread_barrier_init(&start, NULL, count) == 0);
 	for (unsigned i = 0; i < count; i++) {
-		threads[i] = (struct test_thread){run, user, i, &start};
+		threads[i] = (struct test_thread){ run, user, i, &start };
 		thread_assert(pthread_create(&ids[i], NULL, test_thread_main, &threads[i]) == 0);
 	}
 	for (unsigned i = 0; i < count; i++)

@@ -45,14 +45,14 @@ int peal_router_add(struct peal_router *router, uint64_t address, uint64_t size,
 	}
 	if (nranges == PEAL_ROUTER_RANGES)
 		return -ENOSPC;
-	router->ranges[nranges] = (struct peal_router_range){address, last, sink};
+	router->ranges[nranges] = (struct peal_router_range){ address, last, sink };
 	__atomic_store_n(&router->nranges, nranges + 1, __ATOMIC_RELEASE);
 	return 0;
 }
 
 struct peal_msi_sink peal_router_sink(struct peal_router *router)
 {
-	static const struct peal_msi_sink_ops ops = {.deliver = router_deliver};
+	static const struct peal_msi_sink_ops ops = { .deliver = router_deliver };
 
-	return (struct peal_msi_sink){.ops = &ops, .user = router};
+	return (struct peal_msi_sink){ .ops = &ops, .user = router };
 }

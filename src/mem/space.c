@@ -38,10 +38,10 @@
 #include <peal/mem.h>
 
 #define FIRST_CHUNK 64u /* nodes in chunk 0; chunk k has FIRST_CHUNK << k */
-#define CHUNKS 24u	/* FIRST_CHUNK * (2^24 - 1): a thousand million ranges */
-#define NONE 0u		/* no node: indices start at 1 */
-#define MAX_RANGES 65535u
-#define LOOK_EVERY 32u /* steps between looks at the sequence */
+#define CHUNKS      24u /* FIRST_CHUNK * (2^24 - 1): a thousand million ranges */
+#define NONE        0u  /* no node: indices start at 1 */
+#define MAX_RANGES  65535u
+#define LOOK_EVERY  32u /* steps between looks at the sequence */
 
 enum side {
 	LEFT,
@@ -51,7 +51,7 @@ enum side {
 struct node {
 	uint64_t first;
 	uint64_t last;
-	void *memory;			/* NULL: an accessor */
+	void *memory;                   /* NULL: an accessor */
 	const struct peal_mem_ops *ops; /* of the accessor */
 	void *user;
 	uint32_t access;
