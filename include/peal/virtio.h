@@ -123,12 +123,12 @@ struct peal_virtio;
  *	OFFSET + SIZE lies in config_size.
  * reset: back to the first state. No queue is being served and none will be before the driver
  *	starts again.
- * process: QUEUE may have chains. In a worker, or with workers = 0 in the thread that notified;
+ * process: QUEUE has chains. In a worker, or with workers = 0 in the thread that notified;
  *	never twice at a time for one queue. It may block on its backend: a reset waits for it.
  *	It may leave chains in the ring and ask for another call with peal_virtio_kick().
  *
- * All but process are called with the device's lock held, out of register accesses: they do not
- * call functions of the device but peal_virtio_kick().
+ * All but process are called with the device's lock held, out of register accesses: they call no
+ * function of the device.
  */
 struct peal_virtio_class_ops {
 	int (*negotiated)(void *user, uint64_t features);
