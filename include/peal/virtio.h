@@ -282,17 +282,17 @@ PEAL_PUBLIC struct peal_pci_function *peal_virtio_blk_function(struct peal_virti
 /* Asks the backend for its capacity again and tells the driver when it is another. */
 PEAL_PUBLIC void peal_virtio_blk_resize(struct peal_virtio_blk *blk);
 
-enum peal_blk_op {
-	PEAL_BLK_READ,
-	PEAL_BLK_WRITE,
-	PEAL_BLK_FLUSH,
-	PEAL_BLK_GET_ID,
-	PEAL_BLK_UNKNOWN, /* answered with S_UNSUPP */
-	PEAL_BLK_OPS,
+enum peal_virtio_blk_op {
+	PEAL_VIRTIO_BLK_OP_READ,
+	PEAL_VIRTIO_BLK_OP_WRITE,
+	PEAL_VIRTIO_BLK_OP_FLUSH,
+	PEAL_VIRTIO_BLK_OP_GET_ID,
+	PEAL_VIRTIO_BLK_OP_UNKNOWN, /* answered with S_UNSUPP */
+	PEAL_VIRTIO_BLK_OP_OPS,
 };
 
 struct peal_virtio_blk_counters {
-	uint64_t requests[PEAL_BLK_OPS];
+	uint64_t requests[PEAL_VIRTIO_BLK_OP_OPS];
 	uint64_t read_bytes; /* of requests that succeeded */
 	uint64_t written_bytes;
 	uint64_t refused; /* answered with S_IOERR: out of range, unaligned, read-only */
@@ -308,7 +308,7 @@ PEAL_PUBLIC void peal_virtio_blk_counters(const struct peal_virtio_blk *blk, uns
 struct peal_virtio_blk_error {
 	uint64_t count; /* failures so far; 0: none */
 	int error;      /* -errno */
-	enum peal_blk_op op;
+	enum peal_virtio_blk_op op;
 	uint64_t offset; /* byte of the medium at which it failed */
 };
 

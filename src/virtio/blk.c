@@ -102,7 +102,7 @@ static void count_own(uint64_t *counter, uint64_t by)
 	__atomic_store_n(counter, *counter + by, __ATOMIC_RELAXED);
 }
 
-static void remember_error(struct peal_virtio_blk *blk, int error, enum peal_blk_op op,
+static void remember_error(struct peal_virtio_blk *blk, int error, enum peal_virtio_blk_op op,
 			   uint64_t offset)
 {
 	peal_mutex_lock(&blk->error_mutex);
@@ -126,7 +126,7 @@ static void add_counters(const struct blk_queue *queue, struct peal_virtio_blk_c
 {
 	const struct peal_virtio_blk_counters *c = &queue->counters;
 
-	for (unsigned i = 0; i < PEAL_BLK_OPS; i++)
+	for (unsigned i = 0; i < PEAL_VIRTIO_BLK_OP_OPS; i++)
 		sum->requests[i] += peal_counted(&c->requests[i]);
 	sum->read_bytes += peal_counted(&c->read_bytes);
 	sum->written_bytes += peal_counted(&c->written_bytes);
@@ -188,7 +188,7 @@ static uint8_t refuse(struct request *r)
 	return PEAL_VIRTIO_BLK_S_IOERR;
 }
 
-static uint8_t fail(struct request *r, int error, enum peal_blk_op op, uint64_t offset)
+static uint8_t fail(struct request *r, int error, enum peal_virtio_blk_op op, uint64_t offset)
 {
 	count_own(&r->queue->counters.failed, 1);
 	remember_error(r->blk, error, op, offset);
@@ -211,14 +211,14 @@ static uint8_t do_read(struct request *r)
 	unsigned n;
 	int error;
 
-	count_own(&r->queue->counters.requests[PEAL_BLK_READ], 1);
+	count_own(&r->queue->counters.requests[PEAL_VIRTIO_BLK_OP_READ], 1);
 	r->data = r->queue->chain.writable - 1;
 	if (!is_in_range(r))
 		return refuse(r);
 	n = make_buffers(r->queue, true, 0, r->data);
 	error = backend->ops->read(backend->user, offset, r->queue->buffers, n, &done);
 	if (peal_unlikely(error < 0))
-		return fail(r, error, PEAL_BLK_READ, offset + done);
+		return fail(r, error, PEAL_VIRTIO_BLK_OP_READ, offset + done);
 	r->written = true;
 	count_own(&r->queue->counters.read_bytes, r->data);
 	return PEAL_VIRTIO_BLK_S_OK;
@@ -229,8 +229,8 @@ static uint8_t do_flush(struct request *r)
 	const struct peal_blk_backend *backend = &r->blk->backend;
 	int error = backend->ops->flush(backend->user);
 
-	count_own(&r->queue->counters.requests[PEAL_BLK_FLUSH], 1);
-	return error < 0 ? fail(r, error, PEAL_BLK_FLUSH, 0) : PEAL_VIRTIO_BLK_S_OK;
+	count_own(&r->queue->counters.requests[PEAL_VIRTIO_BLK_OP_FLUSH], 1);
+	return error < 0 ? fail(r, error, PEAL_VIRTIO_BLK_OP_FLUSH, 0) : PEAL_VIRTIO_BLK_S_OK;
 }
 
 static uint8_t do_write(struct request *r)
@@ -240,18 +240,18 @@ static uint8_t do_write(struct request *r)
 	unsigned n;
 	int error;
 
-	count_own(&r->queue->counters.requests[PEAL_BLK_WRITE], 1);
+	count_own(&r->queue->counters.requests[PEAL_VIRTIO_BLK_OP_WRITE], 1);
 	r->data = r->queue->chain.readable - PEAL_VIRTIO_BLK_HEADER_SIZE;
 	if (backend->read_only || !is_in_range(r))
 		return refuse(r);
 	n = make_buffers(r->queue, false, PEAL_VIRTIO_BLK_HEADER_SIZE, r->data);
 	error = backend->ops->write(backend->user, offset, r->queue->buffers, n, &done);
 	if (peal_unlikely(error < 0))
-		return fail(r, error, PEAL_BLK_WRITE, offset + done);
+		return fail(r, error, PEAL_VIRTIO_BLK_OP_WRITE, offset + done);
 	if (__atomic_load_n(&r->blk->write_through, __ATOMIC_RELAXED)) {
 		error = backend->ops->flush(backend->user);
 		if (error < 0)
-			return fail(r, error, PEAL_BLK_FLUSH, offset);
+			return fail(r, error, PEAL_VIRTIO_BLK_OP_FLUSH, offset);
 	}
 	count_own(&r->queue->counters.written_bytes, r->data);
 	return PEAL_VIRTIO_BLK_S_OK;
@@ -262,7 +262,7 @@ static uint8_t do_get_id(struct request *r)
 	uint64_t room = r->queue->chain.writable - 1;
 	uint64_t size = room < sizeof(r->blk->id) ? room : sizeof(r->blk->id);
 
-	count_own(&r->queue->counters.requests[PEAL_BLK_GET_ID], 1);
+	count_own(&r->queue->counters.requests[PEAL_VIRTIO_BLK_OP_GET_ID], 1);
 	(void)peal_vring_chain_write(&r->queue->chain, 0, r->blk->id, size);
 	(void)peal_vring_chain_write(&r->queue->chain, size, NULL, room - size);
 	r->written = true;
@@ -271,7 +271,7 @@ static uint8_t do_get_id(struct request *r)
 
 static uint8_t do_unknown(struct request *r)
 {
-	count_own(&r->queue->counters.requests[PEAL_BLK_UNKNOWN], 1);
+	count_own(&r->queue->counters.requests[PEAL_VIRTIO_BLK_OP_UNKNOWN], 1);
 	return PEAL_VIRTIO_BLK_S_UNSUPP;
 }
 
