@@ -86,7 +86,8 @@ struct peal_reg_group {
 	uint32_t size; /* bytes that the group covers from its base */
 	const struct peal_reg *rows;
 	unsigned nrows;
-	void *state; /* image of SIZE bytes, aligned to 8; NULL when every row is hooked or constant */
+	/* Image of SIZE bytes, aligned to the widest row; NULL when every row is hooked or constant. */
+	void *state;
 	void *owner; /* given to the hooks */
 	/* COUNT of the rows that have one, when it differs between owners (a table's size); 0: the
 	 * row's own. */

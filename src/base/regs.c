@@ -160,7 +160,6 @@ void peal_reg_group_reset(const struct peal_reg_group *group)
 /* What the engine relies on to stay inside the image. */
 static void assert_rows_fit(const struct peal_reg_group *group)
 {
-	PEAL_ASSERT(((uintptr_t)group->state & 7) == 0);
 	for (unsigned i = 0; i < group->nrows; i++) {
 		const struct peal_reg *reg = &group->rows[i];
 		uint32_t count = row_count(group, reg);
@@ -169,7 +168,10 @@ static void assert_rows_fit(const struct peal_reg_group *group)
 		PEAL_ASSERT(i == 0 || reg->offset > group->rows[i - 1].offset);
 		PEAL_ASSERT(count == 1 || reg->stride >= reg->width);
 		PEAL_ASSERT(peal_in_range(last, reg->width, group->size));
-		PEAL_ASSERT(!has_state(reg) || group->state);
+		if (has_state(reg)) {
+			PEAL_ASSERT(group->state);
+			PEAL_ASSERT(((uintptr_t)group->state + reg->offset) % reg->width == 0);
+		}
 	}
 }
 
@@ -203,13 +205,14 @@ int peal_reg_bank_add(struct peal_reg_bank *bank, const struct peal_reg_group *g
 static bool accepts(const struct found *found, uint64_t pos, size_t size)
 {
 	const struct peal_reg *reg = found->reg;
+	/* Of an access that begins before the register: past every width. */
 	uint64_t away = pos - found->offset;
 
 	if (reg->widths == 0)
 		return true;
 	/* PEAL_REG_W8 … W64 are the widths themselves; an access of 3 or 5 bytes matches none. */
-	return peal_is_power_of_two(size) && (reg->widths & size) && pos >= found->offset &&
-	       away % size == 0 && peal_in_range(away, size, reg->width);
+	return peal_is_power_of_two(size) && (reg->widths & size) && away % size == 0 &&
+	       peal_in_range(away, size, reg->width);
 }
 
 static uint64_t register_read(const struct found *found)
@@ -226,6 +229,7 @@ static uint64_t register_read(const struct found *found)
 	return value & ~reg->rsvdz & peal_ones(reg->width);
 }
 
+/* RAW has no bits outside WRITTEN. */
 static void register_write(const struct found *found, uint64_t raw, uint64_t written)
 {
 	const struct peal_reg *reg = found->reg;
@@ -243,8 +247,8 @@ static void register_write(const struct found *found, uint64_t raw, uint64_t wri
 		if (reg->read)
 			old = reg->read(owner, reg, found->index) & peal_ones(reg->width);
 	}
-	value = (old & ~(reg->rw & written)) | (raw & reg->rw & written);
-	value &= ~(raw & reg->w1c & written);
+	value = (old & ~(reg->rw & written)) | (raw & reg->rw);
+	value &= ~(raw & reg->w1c);
 	if (!(reg->flags & PEAL_REG_HOOKED))
 		peal_reg_set(found->group->state, found->offset, reg->width, value);
 	if (reg->write) {
@@ -293,7 +297,7 @@ static bool next_part(struct peal_reg_bank *bank, uint64_t offset, size_t size, 
 			part->length = size - *at;
 		*at += part->length;
 		(*met)++;
-		if (offset >= base ? accepts(found, offset - base, size) : !found->reg->widths)
+		if (accepts(found, offset - base, size))
 			return true;
 		*refused = true;
 	}
