@@ -94,6 +94,9 @@ PEAL_PUBLIC uint32_t peal_pci_function_requester_id(const struct peal_pci_functi
  */
 PEAL_PUBLIC struct peal_space *peal_pci_function_dma(struct peal_pci_function *function);
 
+/* Accesses past the end of configuration space or of a BAR. */
+PEAL_PUBLIC uint64_t peal_pci_function_past_end(const struct peal_pci_function *function);
+
 /* ---- base address registers ---- */
 
 #define PEAL_PCI_BAR_MEM32        0u

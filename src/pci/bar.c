@@ -33,13 +33,11 @@ int peal_pci_function_add_bar(struct peal_pci_function *function, unsigned index
 	struct pci_bar *bar;
 
 	PEAL_ASSERT(!function->bus);
-	if (index + wide >= PEAL_PCI_BARS || !is_valid(flags, size))
+	if (index >= PEAL_PCI_BARS - wide || !is_valid(flags, size))
 		return -EINVAL;
 	bar = &function->bars[index];
 	if (bar->size || is_upper_half(function, index) || (wide && bar[1].size))
 		return -EBUSY;
-	bar->function = function;
-	bar->index = index;
 	bar->flags = flags;
 	bar->size = size;
 	bar->ops = ops;
@@ -85,6 +83,7 @@ static void bar_access(struct pci_bar *bar, uint64_t offset, unsigned size, bool
 	uint64_t all = 0;
 
 	if (!peal_in_range(offset, size, bar->size)) {
+		peal_count(&bar->function->past_end, 1);
 		*value = write ? *value : peal_ones(size);
 		return;
 	}
@@ -110,7 +109,7 @@ uint64_t peal_pci_bar_read(struct peal_pci_function *function, unsigned index, u
 {
 	uint64_t value = 0;
 
-	PEAL_ASSERT(index < PEAL_PCI_BARS && size >= 1 && size <= 8);
+	PEAL_ASSERT(index < PEAL_PCI_BARS && size <= 8 && peal_is_power_of_two(size));
 	bar_access(&function->bars[index], offset, size, false, &value);
 	return value;
 }
@@ -118,7 +117,7 @@ uint64_t peal_pci_bar_read(struct peal_pci_function *function, unsigned index, u
 void peal_pci_bar_write(struct peal_pci_function *function, unsigned index, uint64_t offset,
 			unsigned size, uint64_t value)
 {
-	PEAL_ASSERT(index < PEAL_PCI_BARS && size >= 1 && size <= 8);
+	PEAL_ASSERT(index < PEAL_PCI_BARS && size <= 8 && peal_is_power_of_two(size));
 	bar_access(&function->bars[index], offset, size, true, &value);
 }
 

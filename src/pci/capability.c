@@ -77,20 +77,21 @@ int peal_pci_function_add_capability(struct peal_pci_function *function, uint8_t
 
 /* The length is the group's: as many bytes as follow the header. */
 /* clang-format off */
-static const struct peal_reg vendor_rows[] = {
+const struct peal_reg pci_vendor_rows[] = {
 	PEAL_PCI_CAPABILITY_HEADER,
 	{ .offset = 2, .width = 1, .count = 1, .stride = 1, .name = "Vendor Specific",
 	  .section = "PCI 3.0 Appendix H" },
 };
 /* clang-format on */
+const unsigned pci_vendor_nrows = PEAL_COUNT_OF(pci_vendor_rows);
 
 int peal_pci_function_add_vendor(struct peal_pci_function *function, const void *bytes,
 				 uint8_t size, uint8_t *ret)
 {
 	struct peal_reg_group group = {
 		.size = size,
-		.rows = vendor_rows,
-		.nrows = PEAL_COUNT_OF(vendor_rows),
+		.rows = pci_vendor_rows,
+		.nrows = pci_vendor_nrows,
 		.count = (uint16_t)(size - 2),
 	};
 	uint8_t at;

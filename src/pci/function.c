@@ -28,6 +28,10 @@ int peal_pci_function_new(struct peal_pci_function **ret,
 	function->ops = config->ops;
 	function->user = config->user;
 	function->config_size = PCI_CONVENTIONAL_SIZE;
+	for (unsigned i = 0; i < PEAL_PCI_BARS; i++) {
+		function->bars[i].function = function;
+		function->bars[i].index = i;
+	}
 	r = peal_mutex_init(&function->mutex, config->host);
 	if (r < 0) {
 		peal_free(config->host, function, sizeof(*function));
@@ -57,8 +61,10 @@ uint64_t peal_pci_config_read(struct peal_pci_function *function, uint32_t offse
 	uint64_t value;
 
 	PEAL_ASSERT(size >= 1 && size <= 8);
-	if (!peal_in_range(offset, size, function->config_size))
+	if (!peal_in_range(offset, size, function->config_size)) {
+		peal_count(&function->past_end, 1);
 		return peal_ones(size);
+	}
 	peal_mutex_lock(&function->mutex);
 	value = peal_reg_bank_read(&function->bank, offset, size);
 	peal_mutex_unlock(&function->mutex);
@@ -71,8 +77,10 @@ void peal_pci_config_write(struct peal_pci_function *function, uint32_t offset, 
 	unsigned deferred;
 
 	PEAL_ASSERT(size >= 1 && size <= 8);
-	if (!peal_in_range(offset, size, function->config_size))
+	if (!peal_in_range(offset, size, function->config_size)) {
+		peal_count(&function->past_end, 1);
 		return;
+	}
 	peal_mutex_lock(&function->mutex);
 	peal_reg_bank_write(&function->bank, offset, size, value);
 	deferred = function->deferred;
@@ -149,6 +157,11 @@ uint32_t peal_pci_function_requester_id(const struct peal_pci_function *function
 struct peal_space *peal_pci_function_dma(struct peal_pci_function *function)
 {
 	return peal_pci_function_is_bus_master(function) ? function->dma : NULL;
+}
+
+uint64_t peal_pci_function_past_end(const struct peal_pci_function *function)
+{
+	return peal_counted(&function->past_end);
 }
 
 struct peal_msix *peal_pci_function_msix(struct peal_pci_function *function)

@@ -54,6 +54,7 @@ struct peal_pci_function {
 	bool powered_down;        /* in D3hot: nothing but configuration works */
 	uint8_t last_capability;  /* position; 0: none yet */
 	uint8_t power_management; /* position */
+	uint64_t past_end;        /* accesses past the end of configuration space or a BAR */
 	const struct peal_pci_function_ops *ops;
 	void *user;
 
@@ -67,6 +68,8 @@ struct peal_pci_function {
 
 extern const struct peal_reg pci_header_rows[];
 extern const unsigned pci_header_nrows;
+extern const struct peal_reg pci_vendor_rows[];
+extern const unsigned pci_vendor_nrows;
 extern const struct peal_reg pci_power_management_rows[];
 extern const unsigned pci_power_management_nrows;
 extern const struct peal_reg pci_express_rows[];

@@ -329,7 +329,8 @@ int peal_pci_function_add_msix_exclusive(struct peal_pci_function *function, uns
 		return r;
 	r = peal_pci_function_add_msix(function, &config);
 	if (r < 0) {
-		memset(&function->bars[index], 0, sizeof(function->bars[index]));
+		function->bars[index].size = 0;
+		function->bars[index].flags = 0;
 		peal_pci_function_set_config(function, PCI_BAR0 + 4 * index, 4, 0);
 	}
 	return r;
