@@ -416,7 +416,8 @@ int peal_space_unmap(struct peal_space *space, uint64_t address, uint64_t size)
 	if (index != NONE) {
 		const struct node *node = node_at(space, index);
 
-		if (node->first == address && size > 0 && node->last == address + (size - 1)) {
+		/* No range ends before it begins, so SIZE 0 meets none. */
+		if (node->first == address && node->last == address + (size - 1)) {
 			both_trees(space, index, tree_remove);
 			node_recycle(space, index);
 			space->nranges--;
