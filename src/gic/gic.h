@@ -85,8 +85,13 @@ static inline bool gic_is_lpi(const struct peal_gic *gic, uint32_t intid)
 bool gic_pend(struct gic_redist *redist, uint32_t intid);
 /* Clears the pending bit; true: it was set. */
 bool gic_unpend(struct gic_redist *redist, uint32_t intid);
-/* Re-reads COUNT configuration bytes from the guest's table, for INTIDs that are LPIs. */
+/*
+ * Re-reads COUNT configuration bytes from the guest's table, for INTIDs that are LPIs; all there
+ * are; disables those that the table does not cover. Under the GIC's mutex.
+ */
 void gic_read_config(struct peal_gic *gic, uint32_t first, uint32_t count);
+void gic_read_all_config(struct peal_gic *gic);
+void gic_disable_past_limit(struct peal_gic *gic);
 /* Moves every pending LPI. */
 void gic_move_pending(struct gic_redist *from, struct gic_redist *to);
 /* Reads the guest's pending table into the redistributor, writes it back and clears the bits. */

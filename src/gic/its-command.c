@@ -215,8 +215,7 @@ static uint32_t run_invall(struct peal_its *its, const uint64_t *dw)
 	if (!its_find_target(its, icid(dw)))
 		return E_UNMAPPED_COLLECTION;
 	peal_mutex_lock(&gic->mutex);
-	if (gic->lpi_limit > PEAL_GIC_FIRST_LPI)
-		gic_read_config(gic, PEAL_GIC_FIRST_LPI, gic->lpi_limit - PEAL_GIC_FIRST_LPI);
+	gic_read_all_config(gic);
 	peal_mutex_unlock(&gic->mutex);
 	return 0;
 }

@@ -96,6 +96,12 @@ static void set_config(struct peal_gic *gic, uint32_t intid, uint8_t config)
 	}
 }
 
+/* All writers of the cache hold the GIC's mutex, so one of them may read it as plain bytes. */
+static bool config_is(const struct peal_gic *gic, uint32_t first, const uint8_t *bytes, uint32_t n)
+{
+	return memcmp(&gic->lpi_config[first - PEAL_GIC_FIRST_LPI], bytes, n) == 0;
+}
+
 void gic_read_config(struct peal_gic *gic, uint32_t first, uint32_t count)
 {
 	uint64_t table = gic->propbaser & PEAL_MASK(51, 12);
@@ -107,11 +113,25 @@ void gic_read_config(struct peal_gic *gic, uint32_t first, uint32_t count)
 		/* What cannot be read is disabled. */
 		if (peal_space_read(gic->memory, table + first - PEAL_GIC_FIRST_LPI, bytes, n) < 0)
 			memset(bytes, 0, n);
-		for (uint32_t i = 0; i < n; i++)
+		for (uint32_t i = config_is(gic, first, bytes, n) ? n : 0; i < n; i++)
 			set_config(gic, first + i, bytes[i]);
 		first += n;
 		count -= n;
 	}
+}
+
+void gic_read_all_config(struct peal_gic *gic)
+{
+	if (gic->lpi_limit > PEAL_GIC_FIRST_LPI)
+		gic_read_config(gic, PEAL_GIC_FIRST_LPI, gic->lpi_limit - PEAL_GIC_FIRST_LPI);
+}
+
+void gic_disable_past_limit(struct peal_gic *gic)
+{
+	uint32_t intid = gic->lpi_limit > PEAL_GIC_FIRST_LPI ? gic->lpi_limit : PEAL_GIC_FIRST_LPI;
+
+	for (; intid < gic->id_count; intid++)
+		set_config(gic, intid, 0);
 }
 
 /* ---- the next LPI ---- */

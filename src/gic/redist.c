@@ -30,9 +30,10 @@ static void enable_lpis(struct gic_redist *redist)
 {
 	struct peal_gic *gic = redist->gic;
 
-	gic->nenabled++;
-	if (gic->lpi_limit > PEAL_GIC_FIRST_LPI)
-		gic_read_config(gic, PEAL_GIC_FIRST_LPI, gic->lpi_limit - PEAL_GIC_FIRST_LPI);
+	/* PROPBASER may have changed: events can be mapped to LPIs that now are none. */
+	if (gic->nenabled++ == 0)
+		gic_disable_past_limit(gic);
+	gic_read_all_config(gic);
 	if (!redist->pending_table_zero)
 		gic_load_pending(redist, get(redist, REDIST_PENDBASER, 8) & PENDBASER_ADDRESS);
 	__atomic_store_n(&redist->lpis_enabled, 1, __ATOMIC_SEQ_CST);
@@ -129,11 +130,10 @@ static void write_invlpir(void *owner, const struct peal_reg_write *write)
 static void write_invallr(void *owner, const struct peal_reg_write *write)
 {
 	struct gic_redist *redist = owner;
-	struct peal_gic *gic = redist->gic;
 
 	(void)write;
-	if (redist->lpis_enabled && gic->lpi_limit > PEAL_GIC_FIRST_LPI)
-		gic_read_config(gic, PEAL_GIC_FIRST_LPI, gic->lpi_limit - PEAL_GIC_FIRST_LPI);
+	if (redist->lpis_enabled)
+		gic_read_all_config(redist->gic);
 }
 
 #define W32 PEAL_REG_W32
