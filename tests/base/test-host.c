@@ -5,8 +5,8 @@
 #include <support.h>
 
 /* The sanitizers' allocators end the program instead of saying no, unless they are told. */
-const char *__asan_default_options(void);
-const char *__tsan_default_options(void);
+PEAL_PUBLIC const char *__asan_default_options(void);
+PEAL_PUBLIC const char *__tsan_default_options(void);
 
 const char *__asan_default_options(void)
 {

@@ -93,7 +93,7 @@ static void full_space_is_as_fast_in_any_order(void **state)
 	for (enum order order = ASCENDING; order < ORDERS; order++) {
 		double full = fill(FULL, order);
 
-		print_message("order %u: %.0f ns with %u ranges, %.0f ns with %u\n", order,
+		print_message("# order %u: %.0f ns with %u ranges, %.0f ns with %u\n", order,
 			      small * 1e9, SMALL, full * 1e9, FULL);
 		assert_true(full < WORSE * small);
 	}
