@@ -288,11 +288,11 @@ enum peal_virtio_blk_op {
 	PEAL_VIRTIO_BLK_OP_FLUSH,
 	PEAL_VIRTIO_BLK_OP_GET_ID,
 	PEAL_VIRTIO_BLK_OP_UNKNOWN, /* answered with S_UNSUPP */
-	PEAL_VIRTIO_BLK_OP_OPS,
+	PEAL_VIRTIO_BLK_OPS,
 };
 
 struct peal_virtio_blk_counters {
-	uint64_t requests[PEAL_VIRTIO_BLK_OP_OPS];
+	uint64_t requests[PEAL_VIRTIO_BLK_OPS];
 	uint64_t read_bytes; /* of requests that succeeded */
 	uint64_t written_bytes;
 	uint64_t refused; /* answered with S_IOERR: out of range, unaligned, read-only */

@@ -12,9 +12,7 @@
  *
  * Each queue is served by one thread at a time, which is the only writer of its counters.
  */
-#include <peal/bits.h>
-#include <peal/regs.h>
-#include <peal/virtio.h>
+#include "device.h"
 
 #define SECTOR_SHIFT       9u
 #define QUEUE_SIZE_DEFAULT 256u
@@ -46,9 +44,6 @@ struct peal_virtio_blk {
 };
 
 /* ---- device configuration ---- */
-
-extern const struct peal_reg virtio_blk_rows[];
-extern const unsigned virtio_blk_nrows;
 
 /* clang-format off */
 const struct peal_reg virtio_blk_rows[] = {
@@ -126,7 +121,7 @@ static void add_counters(const struct blk_queue *queue, struct peal_virtio_blk_c
 {
 	const struct peal_virtio_blk_counters *c = &queue->counters;
 
-	for (unsigned i = 0; i < PEAL_VIRTIO_BLK_OP_OPS; i++)
+	for (unsigned i = 0; i < PEAL_VIRTIO_BLK_OPS; i++)
 		sum->requests[i] += peal_counted(&c->requests[i]);
 	sum->read_bytes += peal_counted(&c->read_bytes);
 	sum->written_bytes += peal_counted(&c->written_bytes);

@@ -114,6 +114,11 @@ bool virtio_queue_serve(struct virtio_queue *queue);
 /* Asks for notifications. True: there is work already. */
 bool virtio_queue_listen(struct virtio_queue *queue);
 
+/* ---- blk.c: the device configuration ---- */
+
+extern const struct peal_reg virtio_blk_rows[];
+extern const unsigned virtio_blk_nrows;
+
 /* ---- device.c ---- */
 
 void virtio_device_reset(struct peal_virtio *device); /* under the mutex */
