@@ -184,7 +184,8 @@ struct peal_msix_config {
 /*
  * Adds MSI-X. -EINVAL with nothing changed: vectors outside 1..2048, a BAR that is not there or not
  * memory, unaligned offsets, a table or PBA that does not fit its BAR, table and PBA overlapping, a
- * position that is taken. -EBUSY: the function has MSI-X. -ENOMEM.
+ * position that is taken. -EBUSY: the function has MSI-X. -ENOSPC: no room for the capability.
+ * -ENOMEM.
  */
 PEAL_PUBLIC int peal_pci_function_add_msix(struct peal_pci_function *function,
 					   const struct peal_msix_config *config);
@@ -270,7 +271,12 @@ PEAL_PUBLIC void peal_pci_bus_free(struct peal_pci_bus *bus);
 PEAL_PUBLIC int peal_pci_bus_plug(struct peal_pci_bus *bus, uint8_t devfn,
 				  struct peal_pci_function *function);
 
-/* Takes the function off the bus and waits until no access is in it. Not from inside a handler. */
+/*
+ * Takes the function off the bus, waits until no access through the bus's spaces or ECAM is in it,
+ * and resets it. Not from inside a handler. Who accesses the function by itself (peal_pci_config_…,
+ * peal_pci_bar_…, peal_pci_function_reset) has come to an end before. A peal_msix_notify() that
+ * began before its reset may still be on its way to the bus's sink.
+ */
 PEAL_PUBLIC void peal_pci_bus_unplug(struct peal_pci_bus *bus, struct peal_pci_function *function);
 
 /*
@@ -280,7 +286,10 @@ PEAL_PUBLIC void peal_pci_bus_unplug(struct peal_pci_bus *bus, struct peal_pci_f
 #define PEAL_PCI_ECAM_SIZE (UINT64_C(1) << 20)
 PEAL_PUBLIC const struct peal_mem_ops *peal_pci_bus_ecam(void);
 
-/* BARs that a guest placed over something else, or outside the windows: they do not decode. */
+/*
+ * How often a guest placed a BAR over something else, or outside the windows. It does not decode,
+ * until its own register, its decode bit, or the BAR in its way changes.
+ */
 PEAL_PUBLIC uint64_t peal_pci_bus_misplaced(const struct peal_pci_bus *bus);
 
 #ifdef __cplusplus

@@ -4,6 +4,7 @@
  * enhanced configuration access mechanism. PCI Express Base 6.0 §7.2.2.
  *
  * A function's BARs are mapped into the bus's spaces while its Command register lets them decode.
+ * One that would lie over something else is misplaced: it waits until its place is free.
  * Lock order: bus → configuration mutex of a function.
  */
 #include <peal/epoch.h>
@@ -15,6 +16,7 @@
 struct peal_pci_bus {
 	struct peal_pci_bus_config config;
 	struct peal_mutex mutex;
+	struct peal_epoch epoch; /* accesses through ECAM, which may be mapped anywhere */
 	struct peal_pci_function *functions[BUS_FUNCTIONS];
 	uint64_t misplaced;
 };
@@ -28,8 +30,10 @@ int peal_pci_bus_new(struct peal_pci_bus **ret, const struct peal_pci_bus_config
 		return -ENOMEM;
 	bus->config = *config;
 	r = peal_mutex_init(&bus->mutex, config->host);
+	if (r == 0)
+		r = peal_epoch_init(&bus->epoch, config->host);
 	if (r < 0) {
-		peal_free(config->host, bus, sizeof(*bus));
+		peal_pci_bus_free(bus);
 		return r;
 	}
 	*ret = bus;
@@ -42,6 +46,7 @@ void peal_pci_bus_free(struct peal_pci_bus *bus)
 		return;
 	for (unsigned i = 0; i < BUS_FUNCTIONS; i++)
 		PEAL_ASSERT(!bus->functions[i]);
+	peal_epoch_done(&bus->epoch);
 	peal_mutex_done(&bus->mutex);
 	peal_free(bus->config.host, bus, sizeof(*bus));
 }
@@ -53,27 +58,26 @@ static bool in_window(uint64_t address, uint64_t size, uint64_t window, uint64_t
 	return address >= window && peal_in_range(address - window, size, window_size);
 }
 
-/* Where the BAR should be mapped; false: nowhere. */
-static bool wanted(struct peal_pci_bus *bus, const struct pci_bar *bar, uint64_t *address)
+static bool in_windows(const struct peal_pci_bus_config *c, uint64_t address, uint64_t size)
+{
+	return in_window(address, size, c->window32_address, c->window32_size) ||
+	       in_window(address, size, c->window64_address, c->window64_size);
+}
+
+/* Does the BAR decode, and where? Under the function's mutex. */
+static bool decodes(const struct peal_pci_bus *bus, const struct pci_bar *bar, uint64_t *address)
 {
 	const struct peal_pci_function *function = bar->function;
 	const uint8_t *registers = function->image + PCI_BAR0 + 4 * bar->index;
 	uint16_t command = pci_effective_command(function);
-	const struct peal_pci_bus_config *c = &bus->config;
 
 	if (bar->flags == PEAL_PCI_BAR_IO) {
 		*address = peal_load_le(registers, 4) & ~UINT64_C(3);
-		return command & PCI_COMMAND_IO && c->io;
+		return command & PCI_COMMAND_IO && bus->config.io;
 	}
-	if (!(command & PCI_COMMAND_MEMORY))
-		return false;
 	*address = peal_load_le(registers, bar->flags & PEAL_PCI_BAR_MEM64 ? 8 : 4) &
 		   ~UINT64_C(0xf);
-	if (in_window(*address, bar->size, c->window32_address, c->window32_size) ||
-	    in_window(*address, bar->size, c->window64_address, c->window64_size))
-		return true;
-	peal_count(&bus->misplaced, 1);
-	return false;
+	return command & PCI_COMMAND_MEMORY;
 }
 
 static struct peal_space *space_of(struct peal_pci_bus *bus, const struct pci_bar *bar)
@@ -81,42 +85,87 @@ static struct peal_space *space_of(struct peal_pci_bus *bus, const struct pci_ba
 	return bar->flags == PEAL_PCI_BAR_IO ? bus->config.io : bus->config.memory;
 }
 
-/* Under both mutexes. PLUGGED false: nothing is wanted any more. */
-static void place(struct peal_pci_bus *bus, struct pci_bar *bar, bool plugged)
+/* Takes the BAR from where it no longer belongs. True: a range became free. */
+static bool displace(struct peal_pci_bus *bus, struct pci_bar *bar, bool plugged)
 {
-	uint64_t address = 0;
-	bool want = plugged && wanted(bus, bar, &address);
+	bool was = bar->mapped;
+	uint64_t address;
 
-	if (bar->mapped && want && bar->address == address)
-		return;
-	if (bar->mapped)
+	if (plugged && decodes(bus, bar, &address) && address == bar->address)
+		return false;
+	if (was)
 		(void)peal_space_unmap(space_of(bus, bar), bar->address, bar->size);
 	bar->mapped = false;
-	if (!want)
-		return;
-	if (peal_space_map_ops(space_of(bus, bar), address, bar->size, &pci_bar_mem_ops, bar) < 0) {
-		/* Over something else, as hardware would not decode it sensibly either. */
-		peal_count(&bus->misplaced, 1);
-		return;
-	}
-	bar->mapped = true;
-	bar->address = address;
+	bar->misplaced = false;
+	return was;
 }
 
-static void place_all(struct peal_pci_bus *bus, struct peal_pci_function *function, bool plugged)
+/* Maps a BAR that decodes. One that stands in the way of something else waits, misplaced. */
+static void place(struct peal_pci_bus *bus, struct pci_bar *bar)
 {
-	peal_mutex_lock(&function->mutex);
+	uint64_t address;
+
+	if (bar->mapped || !decodes(bus, bar, &address))
+		return;
+	bar->address = address;
+	bar->mapped =
+		(bar->flags == PEAL_PCI_BAR_IO || in_windows(&bus->config, address, bar->size)) &&
+		peal_space_map_ops(space_of(bus, bar), address, bar->size, &pci_bar_mem_ops, bar) ==
+			0;
+	if (!bar->mapped && !bar->misplaced)
+		peal_count(&bus->misplaced, 1);
+	bar->misplaced = !bar->mapped;
+}
+
+/* Under the function's mutex. True: a range became free. */
+static bool displace_all(struct peal_pci_bus *bus, struct peal_pci_function *function, bool plugged)
+{
+	bool freed = false;
+
 	for (unsigned i = 0; i < PEAL_PCI_BARS; i++) {
 		if (function->bars[i].size)
-			place(bus, &function->bars[i], plugged);
+			freed |= displace(bus, &function->bars[i], plugged);
 	}
+	return freed;
+}
+
+static void place_all(struct peal_pci_bus *bus, struct peal_pci_function *function)
+{
+	for (unsigned i = 0; i < PEAL_PCI_BARS; i++) {
+		if (function->bars[i].size)
+			place(bus, &function->bars[i]);
+	}
+}
+
+/*
+ * First all BARs go, then they come: they may change places. What they were in the way of comes
+ * to its place then, as it would on hardware.
+ */
+static void update_decode(struct peal_pci_bus *bus, struct peal_pci_function *function,
+			  bool plugged)
+{
+	bool freed;
+
+	peal_mutex_lock(&function->mutex);
+	freed = displace_all(bus, function, plugged);
+	if (plugged)
+		place_all(bus, function);
 	peal_mutex_unlock(&function->mutex);
+	for (unsigned i = 0; freed && i < BUS_FUNCTIONS; i++) {
+		struct peal_pci_function *other = bus->functions[i];
+
+		if (!other || other == function)
+			continue;
+		peal_mutex_lock(&other->mutex);
+		place_all(bus, other);
+		peal_mutex_unlock(&other->mutex);
+	}
 }
 
 void pci_bus_update_decode(struct peal_pci_bus *bus, struct peal_pci_function *function)
 {
 	peal_mutex_lock(&bus->mutex);
-	place_all(bus, function, bus->functions[function->devfn] == function);
+	update_decode(bus, function, bus->functions[function->devfn] == function);
 	peal_mutex_unlock(&bus->mutex);
 }
 
@@ -125,22 +174,26 @@ void pci_bus_update_decode(struct peal_pci_bus *bus, struct peal_pci_function *f
 int peal_pci_bus_plug(struct peal_pci_bus *bus, uint8_t devfn, struct peal_pci_function *function)
 {
 	const struct peal_pci_bus_config *c = &bus->config;
+	uint32_t requester_id = (uint32_t)c->segment << 16 | (uint32_t)c->bus << 8 | devfn;
+	int r = -EBUSY;
 
 	peal_mutex_lock(&bus->mutex);
-	if (bus->functions[devfn] || function->bus) {
-		peal_mutex_unlock(&bus->mutex);
-		return -EBUSY;
+	peal_mutex_lock(&function->mutex);
+	if (!bus->functions[devfn] && !function->bus) {
+		function->devfn = devfn;
+		__atomic_store_n(&function->requester_id, requester_id, __ATOMIC_RELAXED);
+		__atomic_store_n(&function->dma, c->dma, __ATOMIC_RELAXED);
+		if (function->msix)
+			pci_msix_connect(function->msix, &c->sink, requester_id);
+		__atomic_store_n(&function->bus, bus, __ATOMIC_RELEASE);
+		peal_epoch_store(&bus->functions[devfn], function);
+		r = 0;
 	}
-	function->bus = bus;
-	function->devfn = devfn;
-	function->requester_id = (uint32_t)c->segment << 16 | (uint32_t)c->bus << 8 | devfn;
-	function->dma = c->dma;
-	if (function->msix)
-		pci_msix_connect(function->msix, &c->sink, function->requester_id);
-	peal_epoch_store(&bus->functions[devfn], function);
+	peal_mutex_unlock(&function->mutex);
 	peal_mutex_unlock(&bus->mutex);
-	pci_function_settle(function, PCI_DEFERRED_DECODE | PCI_DEFERRED_BUS_MASTER);
-	return 0;
+	if (r == 0)
+		pci_function_settle(function, PCI_DEFERRED_DECODE | PCI_DEFERRED_BUS_MASTER);
+	return r;
 }
 
 void peal_pci_bus_unplug(struct peal_pci_bus *bus, struct peal_pci_function *function)
@@ -148,17 +201,19 @@ void peal_pci_bus_unplug(struct peal_pci_bus *bus, struct peal_pci_function *fun
 	PEAL_ASSERT(function->bus == bus);
 	peal_mutex_lock(&bus->mutex);
 	peal_epoch_store(&bus->functions[function->devfn], NULL);
-	place_all(bus, function, false);
+	update_decode(bus, function, false);
 	peal_mutex_unlock(&bus->mutex);
 	/* Accesses that found the function or its BARs before are over after this. */
+	peal_epoch_sync(&bus->epoch);
 	peal_space_sync(bus->config.memory);
 	if (bus->config.io)
 		peal_space_sync(bus->config.io);
+	/* Without a bus it cannot become its master any more, and the reset makes it stop. */
+	peal_mutex_lock(&function->mutex);
+	__atomic_store_n(&function->bus, NULL, __ATOMIC_RELEASE);
+	peal_mutex_unlock(&function->mutex);
 	peal_pci_function_reset(function);
-	if (function->msix)
-		pci_msix_connect(function->msix, NULL, 0);
-	function->bus = NULL;
-	function->dma = NULL;
+	__atomic_store_n(&function->dma, NULL, __ATOMIC_RELAXED);
 }
 
 uint64_t peal_pci_bus_misplaced(const struct peal_pci_bus *bus)
@@ -168,20 +223,38 @@ uint64_t peal_pci_bus_misplaced(const struct peal_pci_bus *bus)
 
 /* ---- ECAM: device 19:15, function 14:12, register 11:0 ---- */
 
+/* One access within a dword. Nobody there: the root complex answers with all ones. */
+static void ecam_access(struct peal_pci_bus *bus, uint64_t offset, unsigned size, bool write,
+			uint64_t *value)
+{
+	unsigned token = peal_epoch_enter(&bus->epoch);
+	struct peal_pci_function *function = peal_epoch_load(&bus->functions[offset >> 12 & 0xff]);
+	uint32_t reg = (uint32_t)offset & 0xfff;
+
+	if (write && function)
+		peal_pci_config_write(function, reg, size, *value);
+	if (!write)
+		*value = function ? peal_pci_config_read(function, reg, size) : ~UINT64_C(0);
+	peal_epoch_leave(&bus->epoch, token);
+}
+
+static unsigned within_dword(uint64_t offset, size_t size)
+{
+	unsigned left = 4 - (unsigned)(offset % 4);
+
+	return size < left ? (unsigned)size : left;
+}
+
 static int ecam_read(void *user, uint64_t offset, void *bytes, size_t size)
 {
-	struct peal_pci_bus *bus = user;
 	uint8_t *to = bytes;
 
 	while (size) {
-		struct peal_pci_function *function =
-			peal_epoch_load(&bus->functions[offset >> 12 & 0xff]);
-		uint32_t reg = (uint32_t)offset & 0xfff;
-		unsigned piece = size < 4 - reg % 4 ? (unsigned)size : 4 - reg % 4;
+		unsigned piece = within_dword(offset, size);
+		uint64_t value;
 
-		/* Nobody there: the root complex answers with all ones. */
-		peal_store_le(to, piece,
-			      function ? peal_pci_config_read(function, reg, piece) : ~UINT64_C(0));
+		ecam_access(user, offset, piece, false, &value);
+		peal_store_le(to, piece, value);
 		to += piece;
 		offset += piece;
 		size -= piece;
@@ -191,17 +264,13 @@ static int ecam_read(void *user, uint64_t offset, void *bytes, size_t size)
 
 static int ecam_write(void *user, uint64_t offset, const void *bytes, size_t size)
 {
-	struct peal_pci_bus *bus = user;
 	const uint8_t *from = bytes;
 
 	while (size) {
-		struct peal_pci_function *function =
-			peal_epoch_load(&bus->functions[offset >> 12 & 0xff]);
-		uint32_t reg = (uint32_t)offset & 0xfff;
-		unsigned piece = size < 4 - reg % 4 ? (unsigned)size : 4 - reg % 4;
+		unsigned piece = within_dword(offset, size);
+		uint64_t value = peal_load_le(from, piece);
 
-		if (function)
-			peal_pci_config_write(function, reg, piece, peal_load_le(from, piece));
+		ecam_access(user, offset, piece, true, &value);
 		from += piece;
 		offset += piece;
 		size -= piece;

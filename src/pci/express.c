@@ -25,10 +25,13 @@ static void write_power_state(void *owner, const struct peal_reg_write *write)
 			     write->old);
 		return;
 	}
-	function->powered_down = now == PM_STATE_D3HOT;
-	/* Without No_Soft_Reset, leaving D3hot is a reset. */
-	function->deferred |= now == PM_STATE_D0 ? PCI_DEFERRED_RESET
-						 : PCI_DEFERRED_DECODE | PCI_DEFERRED_BUS_MASTER;
+	/* Without No_Soft_Reset, leaving D3hot is a reset; until it is done nothing wakes up. */
+	if (now == PM_STATE_D0) {
+		function->deferred |= PCI_DEFERRED_RESET;
+		return;
+	}
+	function->powered_down = true;
+	function->deferred |= PCI_DEFERRED_DECODE | PCI_DEFERRED_BUS_MASTER;
 }
 
 /* clang-format off */

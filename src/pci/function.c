@@ -115,6 +115,14 @@ static void update_bus_master(struct peal_pci_function *function)
 		function->ops->bus_master(function->user, enabled);
 }
 
+static void update_decode(struct peal_pci_function *function)
+{
+	struct peal_pci_bus *bus = __atomic_load_n(&function->bus, __ATOMIC_ACQUIRE);
+
+	if (bus)
+		pci_bus_update_decode(bus, function);
+}
+
 void pci_function_settle(struct peal_pci_function *function, unsigned deferred)
 {
 	if (deferred & PCI_DEFERRED_RESET) {
@@ -123,8 +131,8 @@ void pci_function_settle(struct peal_pci_function *function, unsigned deferred)
 	}
 	if (deferred & PCI_DEFERRED_BUS_MASTER)
 		update_bus_master(function);
-	if (deferred & PCI_DEFERRED_DECODE && function->bus)
-		pci_bus_update_decode(function->bus, function);
+	if (deferred & PCI_DEFERRED_DECODE)
+		update_decode(function);
 }
 
 void peal_pci_function_reset(struct peal_pci_function *function)
@@ -138,10 +146,11 @@ void peal_pci_function_reset(struct peal_pci_function *function)
 	peal_mutex_unlock(&function->mutex);
 
 	update_bus_master(function);
-	if (function->bus)
-		pci_bus_update_decode(function->bus, function);
+	update_decode(function);
 	if (function->ops && function->ops->reset)
 		function->ops->reset(function->user);
+	if (function->msix)
+		pci_msix_clear_pending(function->msix);
 }
 
 bool peal_pci_function_is_bus_master(const struct peal_pci_function *function)
@@ -151,12 +160,14 @@ bool peal_pci_function_is_bus_master(const struct peal_pci_function *function)
 
 uint32_t peal_pci_function_requester_id(const struct peal_pci_function *function)
 {
-	return function->requester_id;
+	return __atomic_load_n(&function->requester_id, __ATOMIC_RELAXED);
 }
 
 struct peal_space *peal_pci_function_dma(struct peal_pci_function *function)
 {
-	return peal_pci_function_is_bus_master(function) ? function->dma : NULL;
+	if (!peal_pci_function_is_bus_master(function))
+		return NULL;
+	return __atomic_load_n(&function->dma, __ATOMIC_RELAXED);
 }
 
 uint64_t peal_pci_function_past_end(const struct peal_pci_function *function)

@@ -35,9 +35,10 @@ struct pci_bar {
 	uint64_t size; /* 0: not there */
 	const struct peal_pci_bar_ops *ops;
 	void *user;
-	/* Where it is mapped now; under the bus's mutex. */
+	/* Under the bus's mutex. Misplaced: it decodes, but cannot be mapped. */
 	bool mapped;
-	uint64_t address;
+	bool misplaced;
+	uint64_t address; /* where it is mapped or misplaced */
 };
 
 struct peal_pci_function {
@@ -58,7 +59,7 @@ struct peal_pci_function {
 	const struct peal_pci_function_ops *ops;
 	void *user;
 
-	/* Written by bus.c; read without lock by devices. */
+	/* Written by bus.c under the mutex; read without it, atomically, by devices. */
 	struct peal_pci_bus *bus;
 	uint8_t devfn;
 	uint32_t requester_id;
@@ -102,7 +103,9 @@ extern const struct peal_mem_ops pci_bar_mem_ops;
 /* msix.c */
 void pci_msix_free(struct peal_msix *msix);
 void pci_msix_reset(struct peal_msix *msix);
-/* Connects to a sink, or with NULL takes it away: Bus Master is off then. */
+/* After a reset: pending bits that the device set while it was being stopped go. */
+void pci_msix_clear_pending(struct peal_msix *msix);
+/* Connects to a sink, while Bus Master is off. The last one stays until there is another. */
 void pci_msix_connect(struct peal_msix *msix, const struct peal_msi_sink *sink,
 		      uint32_t requester_id);
 void pci_msix_set_bus_master(struct peal_msix *msix, bool enabled);

@@ -110,7 +110,7 @@ int peal_msix_notify(struct peal_msix *msix, unsigned vector)
 struct peal_msi_msg peal_msix_message(const struct peal_msix *msix, unsigned vector)
 {
 	const struct msix_vector *v = &msix->vectors[vector];
-	struct peal_msi_msg msg = { .requester_id = msix->requester_id };
+	struct peal_msi_msg msg;
 	uint32_t s;
 
 	PEAL_ASSERT(vector < msix->count);
@@ -119,6 +119,7 @@ struct peal_msi_msg peal_msix_message(const struct peal_msix *msix, unsigned vec
 		msg.address = __atomic_load_n(&v->address[s / STATE_SELECT & 1], __ATOMIC_ACQUIRE);
 		msg.data = __atomic_load_n(&v->data[s / STATE_SELECT & 1], __ATOMIC_ACQUIRE);
 	} while (__atomic_load_n(&v->state, __ATOMIC_RELAXED) != s);
+	msg.requester_id = __atomic_load_n(&msix->requester_id, __ATOMIC_RELAXED);
 	return msg;
 }
 
@@ -196,10 +197,10 @@ void msix_init_vectors(struct peal_msix *msix)
 void pci_msix_connect(struct peal_msix *msix, const struct peal_msi_sink *sink,
 		      uint32_t requester_id)
 {
-	/* Bus Master is off on both sides of this, so nobody sends. */
+	/* Nobody sends: NO_BUS is in every word. */
 	PEAL_ASSERT(!msix->bus_master);
-	msix->sink = sink ? *sink : (struct peal_msi_sink){ 0 };
-	msix->requester_id = requester_id;
+	msix->sink = *sink;
+	__atomic_store_n(&msix->requester_id, requester_id, __ATOMIC_RELAXED);
 }
 
 void pci_msix_set_bus_master(struct peal_msix *msix, bool enabled)
@@ -227,6 +228,13 @@ void pci_msix_reset(struct peal_msix *msix)
 		change(msix, i, 0, STATE_PENDING);
 		msix_set_message(msix, i, 0, 0);
 	}
+	peal_mutex_unlock(&msix->mutex);
+}
+
+void pci_msix_clear_pending(struct peal_msix *msix)
+{
+	peal_mutex_lock(&msix->mutex);
+	change_all(msix, 0, STATE_PENDING);
 	peal_mutex_unlock(&msix->mutex);
 }
 
