@@ -8,7 +8,7 @@
  *
  * Looking up takes no lock and never waits for a writer: the tree of ranges stands twice, readers
  * use the copy that is not being changed and look again when a change completed meanwhile (a latch
- * on a sequence number). Mapping and unmapping are O(log n).
+ * on a sequence number; modelled in tests/models/latch.pml). Mapping and unmapping are O(log n).
  *
  * Who uses a range for longer than a lookup does so in a section (peal_space_enter); after
  * peal_space_unmap() and peal_space_sync() nobody uses what was mapped there.
@@ -82,18 +82,21 @@ PEAL_PUBLIC void peal_space_leave(struct peal_space *space, unsigned token);
 /*
  * The host address of ADDRESS, and in *SIZE how many bytes from there are contiguous in the range.
  * NULL: not mapped, not host memory, or ACCESS not granted. Call it in a section. Who writes
- * through the pointer reports it with peal_space_dirty().
+ * through the pointer reports it with peal_space_dirty(). A remote accessor is no fault: it can be
+ * reached with peal_space_read() and peal_space_write().
  */
 PEAL_PUBLIC void *peal_space_translate(struct peal_space *space, uint64_t address, unsigned access,
 				       uint64_t *size);
 
-/* Is all of [address, address + size) host memory with this access? */
+/* Is all of [address, address + size) host memory with this access? Counts no fault. */
 PEAL_PUBLIC bool peal_space_is_memory(struct peal_space *space, uint64_t address, uint64_t size,
 				      unsigned access);
 
 /*
  * Copies SIZE bytes. May cross ranges; all of it is checked before a byte moves.
- * -EFAULT: a part is not mapped or may not be accessed so. Else what the accessor said.
+ * -EFAULT: a part is not mapped or may not be accessed so. Else what the accessor said; parts
+ * before it have been copied then, as they have when somebody unmaps a range meanwhile that lies
+ * behind the first four of an access.
  */
 PEAL_PUBLIC int peal_space_read(struct peal_space *space, uint64_t address, void *bytes,
 				size_t size);

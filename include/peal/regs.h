@@ -61,8 +61,8 @@ typedef void peal_reg_write_fn(void *owner, const struct peal_reg_write *write);
 /*
  * One register, or COUNT alike that stand STRIDE bytes apart. Bits that are in none of the masks
  * keep their value and cannot be changed by the guest (read-only). Rows with WIDTHS refuse
- * accesses of other widths, unaligned ones and those that reach past the register: these read
- * zero, write nothing and are counted.
+ * accesses of other widths, unaligned ones and those that reach past the register: the bytes of
+ * such an access that fall on the register read zero and write nothing, and it is counted.
  */
 struct peal_reg {
 	uint32_t offset; /* from the group's base */
