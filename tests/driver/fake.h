@@ -306,7 +306,7 @@ static inline void fake_queue_write(struct fake *fake, uint64_t offset, uint64_t
 		fake_half(&queue->device, offset % 8, value);
 		break;
 	default:
-		thread_assert(!"a register that the driver may write");
+		thread_assert(false); /* not for a driver to write */
 	}
 }
 
