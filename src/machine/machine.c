@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The hardware of a machine: memory, register frames, bus, interrupt controller, threads. */
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <time.h>
@@ -259,6 +260,19 @@ static void join_all(struct peal_machine *machine)
 	machine->started = 0;
 }
 
+/* Signals are for the threads of the program. */
+static int start_vcpu(struct peal_vcpu *vcpu)
+{
+	sigset_t all, before;
+	int r;
+
+	(void)sigfillset(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
+	r = pthread_create(&vcpu->thread, NULL, vcpu_thread, vcpu);
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return r;
+}
+
 int peal_machine_start(struct peal_machine *machine,
 		       void (*main)(struct peal_vcpu *vcpu, void *user), void *user)
 {
@@ -270,7 +284,7 @@ int peal_machine_start(struct peal_machine *machine,
 	/* vCPU 0 last: nothing has run when a thread cannot be made. */
 	for (unsigned i = machine->config.vcpus; i-- > 0;) {
 		struct peal_vcpu *vcpu = &machine->vcpus[i];
-		int r = pthread_create(&vcpu->thread, NULL, vcpu_thread, vcpu);
+		int r = start_vcpu(vcpu);
 
 		if (r) {
 			__atomic_store_n(&machine->stopping, 1, __ATOMIC_SEQ_CST);

@@ -9,6 +9,7 @@
  */
 #include <linux/futex.h>
 #include <sched.h>
+#include <stdio.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -102,6 +103,10 @@ void *vcpu_thread(void *arg)
 {
 	struct peal_vcpu *vcpu = arg;
 	struct peal_machine *machine = vcpu->machine;
+	char name[16];
+
+	(void)snprintf(name, sizeof(name), "peal-vcpu%u", vcpu->index);
+	(void)pthread_setname_np(pthread_self(), name);
 
 	if (vcpu->index == 0) {
 		machine->main(vcpu, machine->main_user);
