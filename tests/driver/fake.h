@@ -9,7 +9,7 @@
 #ifndef PEAL_TESTS_DRIVER_FAKE_H
 #define PEAL_TESTS_DRIVER_FAKE_H
 
-#include "support.h"
+#include <support.h>
 
 #include <peal/driver.h>
 #include <peal/virtio-abi.h>
@@ -542,6 +542,7 @@ static inline bool fake_pop(struct fake *fake, unsigned queue, uint16_t *head)
 {
 	struct fake_queue *q = &fake->queues[queue];
 
+	*head = 0;
 	if (fake_avail_index(fake, queue) == q->seen)
 		return false;
 	*head = peal_atomic_load_le16(fake_avail(fake, queue) + 4 + 2 * (q->seen % (size_t)q->size),

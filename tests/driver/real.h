@@ -10,7 +10,7 @@
 #ifndef PEAL_TESTS_DRIVER_REAL_H
 #define PEAL_TESTS_DRIVER_REAL_H
 
-#include "support.h"
+#include <support.h>
 
 #include <fcntl.h>
 #include <unistd.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The block driver on the scripted device: requests, bursts, limits, lies, detaching. */
-#include "driver/fake.h"
+#include "fake.h"
 #include "driver/blk.h"
 
 static struct fake fake;

@@ -3,7 +3,7 @@
  * The block driver on the real block device over a file: end to end, with the device's workers and
  * CPUs as threads, or all in one thread.
  */
-#include "driver/real.h"
+#include "real.h"
 #include "driver/virtio.h"
 
 #define DISK_SIZE    (1u << 20)

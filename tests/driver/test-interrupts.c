@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The interrupt ladder: which rung is taken, what the device is told, what a failed one leaves. */
-#include "driver/fake.h"
+#include "fake.h"
 #include "driver/virtio.h"
 
 #define NONE PEAL_VIRTIO_NO_VECTOR

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Probe: which devices are ours, and what is taken from their capabilities. */
-#include "driver/fake.h"
+#include "fake.h"
 #include "driver/virtio.h"
 
 static int probe(struct fake *fake, struct peal_virtio_driver **driver)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The split ring, driver side, against a device's side that the test plays honestly or not. */
-#include "driver/fake.h"
+#include "fake.h"
 #include "driver/queue.h"
 
 #define COOKIE(n) ((void *)(uintptr_t)(0x1000 + (n)))

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The life cycle: reset, negotiation, queues, start, stop, reinit, and what goes wrong in each. */
-#include "driver/fake.h"
+#include "fake.h"
 #include "driver/virtio.h"
 
 #define WANTED UINT64_MAX
