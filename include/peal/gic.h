@@ -98,9 +98,11 @@ PEAL_PUBLIC void peal_redist_counters(const struct peal_gic *gic, unsigned redis
 /* ---- Interrupt Translation Services ---- */
 
 /*
- * A command that failed. ERROR is the architecture's number (IHI 0069 §5.3, "command errors"),
- * 0x01 in the upper byte; an unknown opcode is 0x01 << 16 | opcode << 8. COMMAND are the four
- * doublewords as they were read.
+ * A command that failed. ERROR is the architecture's number (IHI 0069 §5.5, "ITS command error
+ * encodings"), 0x01 in the upper byte. Numbers of Peal's own: 0x01 << 16 | opcode << 8 for an
+ * unknown opcode; 0xff in the low byte when the host has no memory for the mapping or the limit is
+ * reached; 0x010000 for a command that cannot be read. COMMAND are the four doublewords as they
+ * were read.
  */
 struct peal_its_error {
 	uint32_t error;
@@ -172,7 +174,7 @@ struct peal_its_counters {
 	uint64_t disabled;      /* ITS or the target's LPIs off */
 	uint64_t misdirected;   /* writes into the translation frame beside GITS_TRANSLATER */
 	uint64_t commands;      /* executed */
-	uint64_t errors;        /* of these: failed */
+	uint64_t errors;        /* failed, or could not be read and were not executed */
 	uint64_t devices;       /* mapped now */
 	uint64_t events;        /* mapped now */
 	uint64_t memory;        /* bytes allocated now on the guest's behalf */

@@ -15,7 +15,7 @@
 #define CWRITER_RETRY  0x1u
 #define OFFSET_MASK    PEAL_MASK(19, 5)
 
-/* Reasons, the low byte of a command error (§5.3.x, "command errors"). */
+/* Reasons, the low byte of a command error (§5.5). */
 #define E_DEVICE              0x01u /* MAPD: DeviceID out of range */
 #define E_RDBASE1             0x01u /* MOVALL: RDbase */
 #define E_SIZE                0x02u /* MAPD: ITT size */
@@ -30,6 +30,7 @@
 
 struct command {
 	const char *name;
+	uint8_t class; /* middle byte of its errors; the opcode, except for CLEAR (§5.5) */
 	uint32_t (*run)(struct peal_its *its, const uint64_t *dw); /* 0, or the reason */
 };
 
@@ -244,14 +245,22 @@ static uint32_t run_discard(struct peal_its *its, const uint64_t *dw)
 	return 0;
 }
 
+/* clang-format off */
 static const struct command commands[] = {
-	[0x01] = { "MOVI", run_movi },     [0x03] = { "INT", run_int },
-	[0x04] = { "CLEAR", run_clear },   [0x05] = { "SYNC", run_sync },
-	[0x08] = { "MAPD", run_mapd },     [0x09] = { "MAPC", run_mapc },
-	[0x0a] = { "MAPTI", run_mapti },   [0x0b] = { "MAPI", run_mapi },
-	[0x0c] = { "INV", run_inv },       [0x0d] = { "INVALL", run_invall },
-	[0x0e] = { "MOVALL", run_movall }, [0x0f] = { "DISCARD", run_discard },
+	[0x01] = { "MOVI",    0x01, run_movi },
+	[0x03] = { "INT",     0x03, run_int },
+	[0x04] = { "CLEAR",   0x05, run_clear },
+	[0x05] = { "SYNC",    0x05, run_sync },
+	[0x08] = { "MAPD",    0x08, run_mapd },
+	[0x09] = { "MAPC",    0x09, run_mapc },
+	[0x0a] = { "MAPTI",   0x0a, run_mapti },
+	[0x0b] = { "MAPI",    0x0b, run_mapi },
+	[0x0c] = { "INV",     0x0c, run_inv },
+	[0x0d] = { "INVALL",  0x0d, run_invall },
+	[0x0e] = { "MOVALL",  0x0e, run_movall },
+	[0x0f] = { "DISCARD", 0x0f, run_discard },
 };
+/* clang-format on */
 
 static void report(struct peal_its *its, uint32_t number, const uint64_t *dw, uint32_t offset)
 {
@@ -275,7 +284,7 @@ static void run_command(struct peal_its *its, const uint64_t *dw, uint32_t offse
 	}
 	reason = commands[opcode].run(its, dw);
 	if (reason)
-		report(its, 0x010000 | opcode << 8 | reason, dw, offset);
+		report(its, 0x010000 | (uint32_t)commands[opcode].class << 8 | reason, dw, offset);
 }
 
 static uint64_t get(const struct peal_its *its, uint32_t offset)

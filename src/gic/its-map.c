@@ -116,7 +116,7 @@ static int make_path(struct peal_its *its, uint32_t id, struct its_node **path)
 {
 	for (unsigned i = 0; i < its->depth; i++) {
 		struct its_node *parent = i ? path[i - 1] : NULL;
-		unsigned index = radix_index(id, its->depth - i + 1);
+		unsigned index = parent ? radix_index(id, its->depth - i + 1) : 0;
 		struct its_node *node = parent ? parent->children[index] : its->root;
 
 		if (!node) {
