@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Measuring: sides in alternation, threads that are pinned and start together.
+ *
+ * Thread 0 of a run leads: when the others wait it takes the time and advances GO; every thread
+ * works and notes when it was done; the batch took until the last of them. Threads wait by
+ * spinning, so that they start within a fraction of a microsecond.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "context.h"
+
+#define RUN_NS       5e6 /* of measured time that a run has at least */
+#define MAX_BATCHES  (UINT64_C(1) << 24)
+#define SPINS        20000u
+#define WARM_UP_RUNS 2u
+
+struct run {
+	struct bench_context *context;
+	struct bench_side *side;
+	uint64_t batches;
+	double ns; /* elapsed, over all batches */
+
+	uint64_t go;      /* batches that were started */
+	unsigned waiting; /* followers that wait for the next one */
+	int error;
+	struct follower {
+		uint64_t done_at; /* ns */
+		char unused[56];  /* threads do not share a line */
+	} followers[BENCH_THREADS];
+};
+
+struct member {
+	struct run *run;
+	unsigned index;
+	pthread_t thread;
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* Once in a loop that waits; gives the CPU away when the other side may need it. */
+static void spin(unsigned *spins)
+{
+	if (++*spins < SPINS) {
+#if defined(__x86_64__)
+		__builtin_ia32_pause();
+#endif
+		return;
+	}
+	(void)sched_yield();
+}
+
+/* ---- pinning ---- */
+
+unsigned bench_cpus(const struct bench_context *context)
+{
+	return (unsigned)CPU_COUNT(&context->allowed);
+}
+
+static void pin(struct bench_context *context, unsigned index)
+{
+	unsigned left = index % bench_cpus(context), cpu = 0;
+	cpu_set_t set;
+	int expected = 0;
+
+	while (!CPU_ISSET(cpu, &context->allowed) || left-- > 0)
+		cpu++;
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	if (sched_setaffinity(0, sizeof(set), &set) < 0)
+		(void)__atomic_compare_exchange_n(&context->pin_error, &expected, -errno, false,
+						  __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
+
+/* ---- a run ---- */
+
+static void fail(struct run *run, int error)
+{
+	int expected = 0;
+
+	(void)__atomic_compare_exchange_n(&run->error, &expected, error, false, __ATOMIC_RELAXED,
+					  __ATOMIC_RELAXED);
+}
+
+static void work(struct run *run, unsigned index, uint64_t batch)
+{
+	const struct bench_side *side = run->side;
+	int r = side->work(side->user, index, side->done + batch * side->batch, side->batch);
+
+	if (r < 0)
+		fail(run, r);
+}
+
+static void wait_for_followers(struct run *run)
+{
+	unsigned spins = 0;
+
+	while (__atomic_load_n(&run->waiting, __ATOMIC_ACQUIRE) < run->side->threads - 1)
+		spin(&spins);
+}
+
+static void lead(struct run *run)
+{
+	const struct bench_side *side = run->side;
+
+	wait_for_followers(run);
+	for (uint64_t batch = 0; batch < run->batches; batch++) {
+		uint64_t start, end;
+
+		__atomic_store_n(&run->waiting, 0, __ATOMIC_RELAXED);
+		start = now_ns();
+		__atomic_store_n(&run->go, batch + 1, __ATOMIC_RELEASE);
+		work(run, 0, batch);
+		end = now_ns();
+		wait_for_followers(run);
+		for (unsigned i = 1; i < side->threads; i++) {
+			if (run->followers[i].done_at > end)
+				end = run->followers[i].done_at;
+		}
+		run->ns += (double)(end - start);
+		if (side->between) {
+			int r = side->between(side->user);
+
+			if (r < 0)
+				fail(run, r);
+		}
+	}
+}
+
+static void follow(struct run *run, unsigned index)
+{
+	for (uint64_t batch = 0;; batch++) {
+		unsigned spins = 0;
+
+		(void)__atomic_fetch_add(&run->waiting, 1, __ATOMIC_RELEASE);
+		if (batch == run->batches)
+			return;
+		while (__atomic_load_n(&run->go, __ATOMIC_ACQUIRE) <= batch)
+			spin(&spins);
+		work(run, index, batch);
+		run->followers[index].done_at = now_ns();
+	}
+}
+
+static void *member_main(void *argument)
+{
+	struct member *member = argument;
+
+	pin(member->run->context, member->index);
+	if (member->index == 0)
+		lead(member->run);
+	else
+		follow(member->run, member->index);
+	return NULL;
+}
+
+/* The elapsed ns of BATCHES batches in *NS. 0 or -errno. */
+static int run_side(struct bench_context *context, struct bench_side *side, uint64_t batches,
+		    double *ns)
+{
+	struct run run = { .context = context, .side = side, .batches = batches };
+	struct member members[BENCH_THREADS];
+	unsigned n = 0;
+	int r = 0;
+
+	/* The leader last: without all of its followers it would wait for ever. */
+	while (n < side->threads) {
+		unsigned index = side->threads - 1 - n;
+
+		members[n] = (struct member){ .run = &run, .index = index };
+		r = -pthread_create(&members[n].thread, NULL, member_main, &members[n]);
+		if (r < 0)
+			break;
+		n++;
+	}
+	if (r < 0) /* let those that wait run to their end */
+		__atomic_store_n(&run.go, batches, __ATOMIC_RELEASE);
+	while (n-- > 0)
+		(void)pthread_join(members[n].thread, NULL);
+	side->done += batches * side->batch;
+	*ns = run.ns;
+	return r < 0 ? r : run.error;
+}
+
+/* ---- rounds ---- */
+
+static int warm_up(struct bench_context *context, struct bench_side *side)
+{
+	double ns = 0;
+	int r = 0;
+
+	if (!side->batches) {
+		for (side->batches = 1; r == 0; side->batches *= 2) {
+			r = run_side(context, side, side->batches, &ns);
+			if (r < 0 || ns >= RUN_NS || side->batches >= MAX_BATCHES)
+				break;
+		}
+	}
+	for (unsigned i = 0; r == 0 && i < WARM_UP_RUNS; i++)
+		r = run_side(context, side, side->batches, &ns);
+	return r;
+}
+
+static void show_progress(const struct bench_context *context, unsigned round)
+{
+	if (!context->progress)
+		return;
+	if (round == 0)
+		fprintf(stderr, "\r\033[Kpeal %s: warming up", context->command);
+	else if (round <= context->rounds)
+		fprintf(stderr, "\r\033[Kpeal %s: round %u of %u", context->command, round,
+			context->rounds);
+	else
+		fputs("\r\033[K", stderr);
+	(void)fflush(stderr);
+}
+
+static int run_rounds(struct bench_context *context, struct bench_side *sides, unsigned nsides,
+		      double *figures)
+{
+	int r = 0;
+
+	for (unsigned i = 0; r == 0 && i < nsides; i++)
+		r = warm_up(context, &sides[i]);
+	for (unsigned round = 0; r == 0 && round < context->rounds; round++) {
+		show_progress(context, round + 1);
+		for (unsigned i = 0; r == 0 && i < nsides; i++) {
+			struct bench_side *side = &sides[i];
+			double ns;
+
+			r = run_side(context, side, side->batches, &ns);
+			figures[i * context->rounds + round] =
+				ns / (double)(side->batches * side->batch * side->threads);
+		}
+	}
+	return r;
+}
+
+int bench_measure(struct bench_context *context, struct bench_side *sides, unsigned nsides)
+{
+	double *figures = calloc((size_t)nsides * context->rounds, sizeof(*figures));
+	int r = figures ? 0 : -ENOMEM;
+
+	show_progress(context, 0);
+	for (unsigned i = 0; i < nsides; i++)
+		context->crowded |= sides[i].threads > bench_cpus(context);
+	if (r == 0)
+		r = run_rounds(context, sides, nsides, figures);
+	show_progress(context, context->rounds + 1);
+	if (r < 0) {
+		free(figures);
+		return bench_error(context, CLI_FAILED, "%s", strerror(-r));
+	}
+	for (unsigned i = 0; i < nsides; i++)
+		sides[i].ns_per_op = bench_stats_of(&figures[i * context->rounds], context->rounds);
+	free(figures);
+	context->ours = sides[0];
+	context->baseline = sides[1];
+	return CLI_OK;
+}
