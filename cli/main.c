@@ -11,6 +11,7 @@ static const struct {
 	const char *line;
 } commands[] = {
 	{ "run", run_main, "The whole path in one process: a disk image through PCI interrupts" },
+	{ "bench", bench_main, "Measurements, each beside a baseline in the same run" },
 };
 
 #define NCOMMANDS (sizeof(commands) / sizeof(commands[0]))

@@ -1,22 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* `peal run`: options, the image, signals, and the exit code. */
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "commands.h"
 #include "options.h"
 #include "progress.h"
 #include "report.h"
+#include "temporary.h"
 #include "workload.h"
 
-#define TEMPORARY_SIZE ((uint64_t)64 << 20)
-#define BUFFERS_MAX    ((uint64_t)8 << 30)
+#define BUFFERS_MAX ((uint64_t)8 << 30)
 
 static volatile sig_atomic_t stop_signal;
 
@@ -153,55 +151,6 @@ static int parse(struct run_options *o, int argc, char **argv)
 	return -1;
 }
 
-/* ---- the temporary image ---- */
-
-static int fill(int fd)
-{
-	static uint8_t piece[1 << 20];
-
-	for (uint64_t at = 0; at < TEMPORARY_SIZE; at += sizeof(piece)) {
-		/* Any content will do as long as no two blocks are alike. */
-		for (size_t i = 0; i < sizeof(piece); i += 8) {
-			uint64_t value = (at + i) * UINT64_C(0x9e3779b97f4a7c15) ^ 0x7065616c;
-
-			memcpy(piece + i, &value, 8);
-		}
-		if (pwrite(fd, piece, sizeof(piece), (off_t)at) != (ssize_t)sizeof(piece))
-			return errno ? -errno : -ENOSPC;
-		if (stop_signal)
-			return -EINTR;
-	}
-	return 0;
-}
-
-/*
- * A file that has no name and so cannot be left behind; the rest of the program reaches it as
- * /proc/self/fd/N. The descriptor, or -errno.
- */
-static int make_temporary(char *path, size_t size)
-{
-	const char *directory = getenv("TMPDIR");
-	int fd, r;
-
-	directory = directory && *directory ? directory : "/tmp";
-	fd = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	if (fd < 0) {
-		/* A file system without nameless files. */
-		(void)snprintf(path, size, "%s/peal-run-XXXXXX", directory);
-		fd = mkostemp(path, O_CLOEXEC);
-		if (fd < 0)
-			return -errno;
-		(void)unlink(path);
-	}
-	r = fill(fd);
-	if (r < 0) {
-		(void)close(fd);
-		return r;
-	}
-	(void)snprintf(path, size, "/proc/self/fd/%d", fd);
-	return fd;
-}
-
 /* ---- running ---- */
 
 static void install_handlers(void)
@@ -287,7 +236,7 @@ int run_main(int argc, char **argv)
 	install_handlers();
 	if (o.disk)
 		return run(&o, o.disk, o.write);
-	fd = make_temporary(path, sizeof(path));
+	fd = temporary_make(path, sizeof(path), &stop_signal);
 	if (fd == -EINTR)
 		return cli_error(CLI_FAILED, "run", "interrupted");
 	if (fd < 0)

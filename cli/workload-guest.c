@@ -267,10 +267,10 @@ static void run_in_order(struct workload *w, struct peal_vcpu *vcpu)
 
 /* ---- at random ---- */
 
-static uint64_t random_block(struct queue_stats *q, uint64_t nblocks)
+uint64_t workload_random_block(uint64_t *state, uint64_t nblocks)
 {
-	q->random += UINT64_C(0x9e3779b97f4a7c15);
-	return mix(q->random) % nblocks;
+	*state += UINT64_C(0x9e3779b97f4a7c15);
+	return mix(*state) % nblocks;
 }
 
 static void done_at_random(struct peal_blk_request *request, int status)
@@ -282,33 +282,37 @@ static void done_at_random(struct peal_blk_request *request, int status)
 	account(slot, status);
 	if (status == 0 && q->left > 0 && !is_stopping(w)) {
 		q->left--;
-		if (submit(slot, PEAL_BLK_READ, random_block(q, w->nblocks), done_at_random) == 0)
+		if (submit(slot, PEAL_BLK_READ, workload_random_block(&q->random, w->nblocks),
+			   done_at_random) == 0)
 			return;
 	}
 	if (__atomic_sub_fetch(&q->in_flight, 1, __ATOMIC_SEQ_CST) == 0)
 		peal_vcpu_kick(peal_machine_vcpu(w->machine, 0));
 }
 
-static void run_at_random(struct workload *w, struct peal_vcpu *vcpu)
+static void run_at_random(struct workload *w, struct peal_vcpu *vcpu, uint64_t requests)
 {
-	uint64_t share = w->config.requests ? w->config.requests / w->info.queues : UINT64_MAX / 2;
+	uint64_t share = requests ? requests / w->info.queues : UINT64_MAX;
 
+	/* Handlers take over from the first submit on, so the numbers stand before. */
 	for (unsigned i = 0; i < w->info.queues; i++) {
 		struct queue_stats *q = &w->queues[i];
+		uint64_t first = share < w->config.depth ? share : w->config.depth;
 
-		q->random = i;
-		q->in_flight = w->config.depth;
-		q->left = share > w->config.depth ? share - w->config.depth : 0;
+		q->first = first;
+		q->left = share - first;
+		__atomic_store_n(&q->in_flight, first, __ATOMIC_SEQ_CST);
 	}
 	for (unsigned i = 0; i < w->nslots; i++) {
 		struct slot *slot = &w->slots[i];
-		uint64_t block = mix(i) % w->nblocks;
+		struct queue_stats *q = &w->queues[slot->queue];
 
-		if (submit(slot, PEAL_BLK_READ, block, done_at_random) < 0) {
+		if (i / w->info.queues >= q->first)
+			continue;
+		if (submit(slot, PEAL_BLK_READ, mix(++q->seed) % w->nblocks, done_at_random) < 0) {
 			workload_fail(w, "read: the queue does not take %u requests",
 				      w->config.depth);
-			(void)__atomic_sub_fetch(&w->queues[slot->queue].in_flight, 1,
-						 __ATOMIC_SEQ_CST);
+			(void)__atomic_sub_fetch(&q->in_flight, 1, __ATOMIC_SEQ_CST);
 		}
 	}
 	for (unsigned i = 0; i < w->info.queues; i++)
@@ -318,6 +322,24 @@ static void run_at_random(struct workload *w, struct peal_vcpu *vcpu)
 			i++;
 		else
 			peal_vcpu_wait_for_interrupt(vcpu);
+	}
+}
+
+/* Batch after batch, as workload_batch asks for them. */
+static void serve_batches(struct workload *w, struct peal_vcpu *vcpu)
+{
+	while (!is_stopping(w)) {
+		uint64_t requests = __atomic_exchange_n(&w->batch, 0, __ATOMIC_SEQ_CST);
+
+		if (!requests) {
+			peal_vcpu_wait_for_interrupt(vcpu);
+			continue;
+		}
+		run_at_random(w, vcpu, requests);
+		(void)pthread_mutex_lock(&w->lock);
+		w->batches++;
+		(void)pthread_cond_signal(&w->batch_done);
+		(void)pthread_mutex_unlock(&w->lock);
 	}
 }
 
@@ -447,8 +469,10 @@ void workload_guest_main(struct peal_vcpu *vcpu, void *user)
 	if (bring_up(w)) {
 		peal_guest_make_late_mistake(w->function);
 		w->start_ns = workload_now_ns();
-		if (w->config.mode == WORKLOAD_RANDOM)
-			run_at_random(w, vcpu);
+		if (w->config.batched)
+			serve_batches(w, vcpu);
+		else if (w->config.mode == WORKLOAD_RANDOM)
+			run_at_random(w, vcpu, w->config.requests);
 		else
 			run_in_order(w, vcpu);
 		w->end_ns = workload_now_ns();

@@ -3,6 +3,8 @@
 #ifndef PEAL_CLI_WORKLOAD_INTERNAL_H
 #define PEAL_CLI_WORKLOAD_INTERNAL_H
 
+#include <pthread.h>
+
 #include "workload.h"
 
 enum workload_stop {
@@ -31,9 +33,12 @@ struct slot {
 struct queue_stats {
 	uint64_t requests;
 	uint64_t bytes;
-	uint64_t random;    /* state of the generator */
-	uint64_t in_flight; /* WORKLOAD_RANDOM */
-	uint64_t left;      /* WORKLOAD_RANDOM: requests still to submit */
+	uint64_t random; /* state of the generator */
+	/* WORKLOAD_RANDOM: */
+	uint64_t in_flight;
+	uint64_t left;  /* requests still to submit by the handler */
+	uint64_t first; /* requests that vCPU 0 submits */
+	uint64_t seed;  /* of their blocks */
 	struct histogram latency;
 } __attribute__((aligned(PEAL_CACHE_LINE)));
 
@@ -45,7 +50,11 @@ struct workload {
 	struct peal_machine *machine;
 	uint64_t capacity; /* bytes */
 	uint64_t nblocks;
-	uint32_t stop; /* enum workload_stop */
+	uint32_t stop;        /* enum workload_stop */
+	uint64_t batch;       /* requests of the next batch */
+	pthread_mutex_t lock; /* batches */
+	pthread_cond_t batch_done;
+	uint64_t batches;
 
 	/* The guest's. */
 	struct peal_guest *guest;

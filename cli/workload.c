@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "options.h"
 #include "workload-internal.h"
@@ -96,6 +97,8 @@ int workload_new(struct workload **ret, const struct workload_config *config, co
 	int r = CLI_OK;
 
 	if (w) {
+		(void)pthread_mutex_init(&w->lock, NULL);
+		(void)pthread_cond_init(&w->batch_done, NULL);
 		w->config = *config;
 		w->name = name;
 		w->nslots = config->queues * config->depth;
@@ -134,6 +137,8 @@ void workload_free(struct workload *w)
 	peal_free(peal_host_default(), w->queues, w->config.queues * sizeof(*w->queues));
 	free(w->slots);
 	free(w->to_kick);
+	(void)pthread_cond_destroy(&w->batch_done);
+	(void)pthread_mutex_destroy(&w->lock);
 	free(w);
 }
 
@@ -293,18 +298,55 @@ static void collect(struct workload *w, struct workload_result *ret)
 		(w->passes > 0 || w->config.seconds > 0 || w->config.mode == WORKLOAD_RANDOM);
 }
 
+int workload_start(struct workload *w)
+{
+	int r = peal_machine_start(w->machine, workload_guest_main, w);
+
+	return r < 0 ? cli_error(CLI_FAILED, w->name, "threads of %u vCPUs: %s", w->config.vcpus,
+				 strerror(-r))
+		     : CLI_OK;
+}
+
 int workload_run(struct workload *w, void (*progress)(void *user, uint64_t done, uint64_t all),
 		 void *user, const volatile int *stop, struct workload_result *ret)
 {
-	int r;
+	int r = workload_start(w);
 
 	memset(ret, 0, sizeof(*ret));
-	r = peal_machine_start(w->machine, workload_guest_main, w);
-	if (r < 0)
-		return cli_error(CLI_FAILED, w->name, "threads of %u vCPUs: %s", w->config.vcpus,
-				 strerror(-r));
+	if (r != CLI_OK)
+		return r;
 	watch(w, progress, user, stop, ret);
 	peal_machine_stop(w->machine);
 	collect(w, ret);
 	return CLI_OK;
+}
+
+int workload_batch(struct workload *w, uint64_t requests)
+{
+	uint64_t batches = w->batches;
+	bool ended = false;
+
+	__atomic_store_n(&w->batch, requests, __ATOMIC_SEQ_CST);
+	peal_vcpu_kick(peal_machine_vcpu(w->machine, 0));
+	(void)pthread_mutex_lock(&w->lock);
+	while (w->batches == batches && !ended) {
+		struct timespec until;
+
+		(void)clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_sec++;
+		if (pthread_cond_timedwait(&w->batch_done, &w->lock, &until))
+			ended = peal_machine_wait(w->machine, 0);
+	}
+	(void)pthread_mutex_unlock(&w->lock);
+	return ended || __atomic_load_n(&w->failed, __ATOMIC_RELAXED) ? -EIO : 0;
+}
+
+void workload_finish(struct workload *w, struct workload_result *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	set_stop(w, WORKLOAD_DRAIN);
+	while (!peal_machine_wait(w->machine, TICK_MS))
+		;
+	peal_machine_stop(w->machine);
+	collect(w, ret);
 }

@@ -31,6 +31,7 @@ struct workload_config {
 	uint64_t requests;   /* WORKLOAD_RANDOM: so many, instead of a time */
 	double stall;        /* seconds without any progress that end the run */
 	bool no_latency;     /* do not take times of requests */
+	bool batched;        /* WORKLOAD_RANDOM: reads only in workload_batch */
 	unsigned workers;    /* of the device; PEAL_VIRTIO_WORKER_PER_QUEUE */
 	enum peal_guest_mistake mistake;
 };
@@ -75,6 +76,17 @@ void workload_free(struct workload *workload);
 int workload_run(struct workload *workload,
 		 void (*progress)(void *user, uint64_t done, uint64_t all), void *user,
 		 const volatile int *stop, struct workload_result *ret);
+
+/*
+ * With config.batched, in place of workload_run: start, any number of batches, finish. A batch is
+ * so many requests on all queues together; 0, or -EIO and the run has ended by itself.
+ */
+int workload_start(struct workload *workload);
+int workload_batch(struct workload *workload, uint64_t requests);
+void workload_finish(struct workload *workload, struct workload_result *ret);
+
+/* The next block of a random order, the same for the same state. */
+uint64_t workload_random_block(uint64_t *state, uint64_t nblocks);
 
 /* Bytes of the disk. */
 uint64_t workload_capacity(const struct workload *workload);

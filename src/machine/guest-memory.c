@@ -60,7 +60,7 @@ void guest_free_memory(struct peal_guest *guest, uint64_t address, uint64_t size
 			(guest->nranges - i) * sizeof(*guest->ranges));
 		return;
 	}
-	PEAL_ASSERT(!"memory that was allocated");
+	PEAL_ASSERT(false); /* not allocated, or of another size */
 }
 
 int peal_guest_alloc(struct peal_guest *guest, uint64_t size, uint64_t align, void **cpu,
