@@ -233,7 +233,7 @@ PEAL_PUBLIC struct peal_msi_msg peal_msix_message(const struct peal_msix *msix, 
  */
 struct peal_msix_counters {
 	uint64_t sent;    /* messages given to the sink */
-	uint64_t refired; /* of these: sent because an unmask found the pending bit set */
+	uint64_t refired; /* of these or dropped: an unmask found the pending bit set */
 	uint64_t pended;  /* raises that set the pending bit */
 	uint64_t merged;  /* raises that found it set */
 	uint64_t dropped; /* messages that Bus Master = 0 stopped */
@@ -245,6 +245,9 @@ struct peal_msix_counters {
 #define PEAL_MSIX_ALL (~0u)
 PEAL_PUBLIC void peal_msix_counters(const struct peal_msix *msix, unsigned vector,
 				    struct peal_msix_counters *ret);
+
+/* Writes to the PBA, which is read-only: they change nothing. */
+PEAL_PUBLIC uint64_t peal_msix_pba_writes(const struct peal_msix *msix);
 
 /* ---- bus ---- */
 

@@ -325,3 +325,8 @@ void peal_msix_counters(const struct peal_msix *msix, unsigned vector,
 	}
 	*ret = sum;
 }
+
+uint64_t peal_msix_pba_writes(const struct peal_msix *msix)
+{
+	return peal_counted(&msix->pba_writes);
+}
