@@ -75,6 +75,7 @@ struct fake {
 	bool never_reset;           /* status never reads 0 again */
 	unsigned reset_polls;       /* reads of the status before a reset is done */
 	unsigned vectors;           /* vectors from here on read back NO_VECTOR */
+	bool refuse_config_vector;  /* the one for configuration changes alone */
 	bool ignore_size;           /* a smaller queue size is not taken */
 	unsigned generation_steps;  /* reads of config_generation that still change it */
 	unsigned status_never_zero; /* internal of reset_polls */
@@ -326,7 +327,8 @@ static inline void fake_common_write(struct fake *fake, uint64_t offset, uint64_
 		thread_assert((fake->accepted & ~fake->offered) == 0);
 		break;
 	case PEAL_VIRTIO_COMMON_CONFIG_MSIX_VECTOR:
-		fake->config_vector = fake_vector(fake, value);
+		fake->config_vector = fake->refuse_config_vector ? PEAL_VIRTIO_NO_VECTOR
+								 : fake_vector(fake, value);
 		break;
 	case PEAL_VIRTIO_COMMON_DEVICE_STATUS:
 		fake_write_status(fake, (uint8_t)value);

@@ -350,6 +350,78 @@ static void done_may_submit_and_one_interrupt_ends_a_burst(void **state)
 	end(blk);
 }
 
+static uint64_t flags_in_done;
+
+static void on_done_flags(struct peal_blk_request *blk, int status)
+{
+	on_done(blk, status);
+	flags_in_done = peal_load_le(fake_avail(&fake, 0), 2);
+}
+
+static void interrupts_are_off_while_requests_end(void **state)
+{
+	static struct request request;
+	struct peal_blk_driver_config config;
+	struct peal_blk_driver *blk;
+
+	(void)state;
+	fake_init(&fake);
+	config = blk_config();
+	config.features_off = PEAL_BIT(PEAL_VIRTIO_F_EVENT_IDX);
+	blk = start(&config);
+	assert_int_equal(submit(blk, &request, PEAL_BLK_READ, 0, 512), 0);
+	request.blk.done = on_done_flags;
+	peal_blk_driver_kick(blk, 0);
+	assert_int_equal(fake_blk_serve(&fake, 0), 1);
+	assert_int_equal(peal_load_le(fake_avail(&fake, 0), 2), 0);
+	fake_raise(&fake, 1);
+	check_ended(&request, 0);
+	assert_int_equal(flags_in_done, PEAL_VRING_AVAIL_F_NO_INTERRUPT);
+	assert_int_equal(peal_load_le(fake_avail(&fake, 0), 2), 0);
+	end(blk);
+}
+
+/* A ring on which the device does its work between the last look and the wish for interrupts. */
+static bool enable_late(struct peal_driver_queue *queue)
+{
+	(void)fake_blk_serve(&fake, 0);
+	return peal_driver_split_ring.enable_interrupts(queue);
+}
+
+static void what_ends_before_interrupts_are_on_is_not_lost(void **state)
+{
+	static const uint64_t off[] = { 0, PEAL_BIT(PEAL_VIRTIO_F_EVENT_IDX) };
+	static struct request requests[2];
+
+	(void)state;
+	for (unsigned n = 0; n < PEAL_COUNT_OF(off); n++) {
+		struct peal_driver_ring_ops ring = peal_driver_split_ring;
+		struct peal_blk_driver_config config;
+		struct peal_blk_driver *blk;
+
+		fake_init(&fake);
+		config = blk_config();
+		config.features_off = off[n];
+		blk = start(&config);
+		ring.enable_interrupts = enable_late;
+		blk->queues[0].ring->ring = &ring;
+		assert_int_equal(submit(blk, &requests[0], PEAL_BLK_READ, 0, 512), 0);
+		peal_blk_driver_kick(blk, 0);
+		assert_int_equal(fake_blk_serve(&fake, 0), 1);
+		assert_int_equal(submit(blk, &requests[1], PEAL_BLK_READ, 1, 512), 0);
+		peal_blk_driver_kick(blk, 0);
+		/* The second is done in the handler, and no interrupt would come for it. */
+		fake_raise(&fake, 1);
+		check_ended(&requests[0], 0);
+		check_ended(&requests[1], 0);
+		if (off[n] == 0)
+			assert_int_equal(fake_used_event(&fake, 0), 2);
+		else
+			assert_int_equal(peal_load_le(fake_avail(&fake, 0), 2), 0);
+		end(blk);
+	}
+}
+
 static void requests_end_in_the_order_the_device_says(void **state)
 {
 	static struct request requests[4];
@@ -807,6 +879,8 @@ int main(void)
 		cmocka_unit_test(descriptors_run_out_before_slots),
 		cmocka_unit_test(large_requests_are_cut_into_pieces),
 		cmocka_unit_test(done_may_submit_and_one_interrupt_ends_a_burst),
+		cmocka_unit_test(interrupts_are_off_while_requests_end),
+		cmocka_unit_test(what_ends_before_interrupts_are_on_is_not_lost),
 		cmocka_unit_test(requests_end_in_the_order_the_device_says),
 		cmocka_unit_test(polling_ends_requests_without_an_interrupt),
 		cmocka_unit_test(each_queue_has_its_vector),

@@ -236,6 +236,11 @@ static void no_rung_left_fails_without_a_trace(void **state)
 	check_failed(driver);
 
 	driver = begin();
+	fake.refuse_config_vector = true;
+	assert_int_equal(setup(driver), -ENXIO);
+	check_failed(driver);
+
+	driver = begin();
 	intr_config.disable_msix = true;
 	assert_int_equal(setup(driver), -ENXIO);
 	assert_int_equal(fake.irq_allocs, 0);
