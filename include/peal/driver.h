@@ -237,6 +237,7 @@ struct peal_virtio_driver_counters {
 	uint64_t stray;             /* of these: no queue had work */
 };
 
+/* Since setup_intr; from any thread while the interrupts are set up. */
 PEAL_PUBLIC void peal_virtio_driver_counters(const struct peal_virtio_driver *driver,
 					     struct peal_virtio_driver_counters *ret);
 
