@@ -51,6 +51,11 @@ struct bench_side {
 	uint64_t batch;   /* operations of each thread from start to start */
 	uint64_t batches; /* of a run; 0: the frame finds out how many make a run long enough */
 	/*
+	 * In each thread before the start of a batch, not measured; NULL: nothing. FIRST and COUNT
+	 * as for WORK.
+	 */
+	void (*prepare)(void *user, unsigned thread, uint64_t first, uint64_t count);
+	/*
 	 * Does COUNT operations; FIRST is how many this thread of the side did before, over all
 	 * runs. 0, or -errno, which ends the measurement.
 	 */

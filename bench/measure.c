@@ -2,7 +2,7 @@
 /*
  * Measuring: sides in alternation, threads that are pinned and start together.
  *
- * Thread 0 of a run leads: when the others wait it takes the time and advances GO; every thread
+ * Thread 0 of a run leads: when the others are ready it takes the time and advances GO; every thread
  * works and notes when it was done; the batch took until the last of them. Threads wait by
  * spinning, so that they start within a fraction of a microsecond.
  */
@@ -25,8 +25,9 @@ struct run {
 	uint64_t batches;
 	double ns; /* elapsed, over all batches */
 
-	uint64_t go;      /* batches that were started */
-	unsigned waiting; /* followers that wait for the next one */
+	uint64_t go;    /* batches that were started */
+	unsigned ready; /* followers that wait for the next start */
+	unsigned done;  /* followers that did the batch */
 	int error;
 	struct follower {
 		uint64_t done_at; /* ns */
@@ -92,63 +93,83 @@ static void fail(struct run *run, int error)
 					  __ATOMIC_RELAXED);
 }
 
+static uint64_t first_of(const struct bench_side *side, uint64_t batch)
+{
+	return side->done + batch * side->batch;
+}
+
+static void prepare(const struct bench_side *side, unsigned index, uint64_t batch)
+{
+	if (side->prepare)
+		side->prepare(side->user, index, first_of(side, batch), side->batch);
+}
+
 static void work(struct run *run, unsigned index, uint64_t batch)
 {
 	const struct bench_side *side = run->side;
-	int r = side->work(side->user, index, side->done + batch * side->batch, side->batch);
+	int r = side->work(side->user, index, first_of(side, batch), side->batch);
 
 	if (r < 0)
 		fail(run, r);
 }
 
-static void wait_for_followers(struct run *run)
+static void wait_for_all(const unsigned *count, unsigned all)
 {
 	unsigned spins = 0;
 
-	while (__atomic_load_n(&run->waiting, __ATOMIC_ACQUIRE) < run->side->threads - 1)
+	while (__atomic_load_n(count, __ATOMIC_ACQUIRE) < all)
 		spin(&spins);
+}
+
+/* The followers are ready: all work. Returns the ns until the last was done. */
+static uint64_t lead_batch(struct run *run, uint64_t batch)
+{
+	unsigned followers = run->side->threads - 1;
+	uint64_t start, end;
+
+	__atomic_store_n(&run->ready, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&run->done, 0, __ATOMIC_RELAXED);
+	start = now_ns();
+	__atomic_store_n(&run->go, batch + 1, __ATOMIC_RELEASE);
+	work(run, 0, batch);
+	end = now_ns();
+	wait_for_all(&run->done, followers);
+	for (unsigned i = 1; i <= followers; i++) {
+		if (run->followers[i].done_at > end)
+			end = run->followers[i].done_at;
+	}
+	return end - start;
 }
 
 static void lead(struct run *run)
 {
 	const struct bench_side *side = run->side;
 
-	wait_for_followers(run);
 	for (uint64_t batch = 0; batch < run->batches; batch++) {
-		uint64_t start, end;
+		int r = 0;
 
-		__atomic_store_n(&run->waiting, 0, __ATOMIC_RELAXED);
-		start = now_ns();
-		__atomic_store_n(&run->go, batch + 1, __ATOMIC_RELEASE);
-		work(run, 0, batch);
-		end = now_ns();
-		wait_for_followers(run);
-		for (unsigned i = 1; i < side->threads; i++) {
-			if (run->followers[i].done_at > end)
-				end = run->followers[i].done_at;
-		}
-		run->ns += (double)(end - start);
-		if (side->between) {
-			int r = side->between(side->user);
-
-			if (r < 0)
-				fail(run, r);
-		}
+		prepare(side, 0, batch);
+		wait_for_all(&run->ready, side->threads - 1);
+		run->ns += (double)lead_batch(run, batch);
+		if (side->between)
+			r = side->between(side->user);
+		if (r < 0)
+			fail(run, r);
 	}
 }
 
 static void follow(struct run *run, unsigned index)
 {
-	for (uint64_t batch = 0;; batch++) {
+	for (uint64_t batch = 0; batch < run->batches; batch++) {
 		unsigned spins = 0;
 
-		(void)__atomic_fetch_add(&run->waiting, 1, __ATOMIC_RELEASE);
-		if (batch == run->batches)
-			return;
+		prepare(run->side, index, batch);
+		(void)__atomic_fetch_add(&run->ready, 1, __ATOMIC_RELEASE);
 		while (__atomic_load_n(&run->go, __ATOMIC_ACQUIRE) <= batch)
 			spin(&spins);
 		work(run, index, batch);
 		run->followers[index].done_at = now_ns();
+		(void)__atomic_fetch_add(&run->done, 1, __ATOMIC_RELEASE);
 	}
 }
 
