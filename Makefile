@@ -31,7 +31,7 @@ check-long:
 bench:
 	@tools/install-deps
 	@$(MAKE) --no-print-directory peal
-	@$(BUILD)/peal bench $(ARGS)
+	@$(BUILD)/peal bench $(if $(ARGS),$(ARGS),--all)
 
 install: all
 	@ninja -C $(BUILD) install
