@@ -66,6 +66,12 @@ PEAL_PUBLIC int peal_gic_new(struct peal_gic **ret, const struct peal_gic_config
 /* NULL is fine. All its ITSes are freed before. */
 PEAL_PUBLIC void peal_gic_free(struct peal_gic *gic);
 
+/*
+ * Every redistributor back to the state after power-on: LPIs off, none pending, guest memory as it
+ * is. The ITSes are reset for themselves.
+ */
+PEAL_PUBLIC void peal_gic_reset(struct peal_gic *gic);
+
 /* Registers of a redistributor, OFFSET 0..PEAL_GIC_REDIST_SIZE - 1; SIZE 1, 2, 4, 8. */
 PEAL_PUBLIC uint64_t peal_redist_read(struct peal_gic *gic, unsigned redist, uint64_t offset,
 				      unsigned size);
@@ -88,7 +94,7 @@ PEAL_PUBLIC uint32_t peal_gic_acknowledge(struct peal_gic *gic, unsigned redist,
 PEAL_PUBLIC bool peal_gic_is_pending(const struct peal_gic *gic, unsigned redist, uint32_t intid);
 
 struct peal_redist_counters {
-	uint64_t merged;       /* sends that found the LPI pending already */
+	uint64_t merged;       /* sends and moves that found the LPI pending already */
 	uint64_t acknowledged; /* LPIs taken by the CPU interface */
 	uint64_t disabled; /* sends whose LPI was disabled in its configuration: pending, silent */
 };

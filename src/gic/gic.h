@@ -44,6 +44,7 @@ struct gic_redist {
 	 */
 	uint8_t *best[SUMMARY_LEVELS];
 	struct peal_gic *gic;
+	uint64_t typer;
 	uint16_t processor_number;
 	bool pending_table_zero; /* GICR_PENDBASER.PTZ as written last */
 	struct peal_redist_counters counters __attribute__((aligned(PEAL_CACHE_LINE)));
@@ -69,6 +70,12 @@ struct peal_gic {
 	uint64_t propbaser;      /* common to all; constant while any redistributor has LPIs on */
 	uint32_t lpi_limit;      /* first INTID past the configuration table */
 	unsigned nenabled;
+	/*
+	 * LPIs may be pending elsewhere than where the collection of their event points: one was
+	 * unmapped or mapped to another redistributor, a MOVALL ran, a pending table was read. Who
+	 * takes a pending state away looks at all redistributors then.
+	 */
+	uint32_t strayed;
 };
 
 /* gic.c: index of the redistributor with this processor number, or -1. */
@@ -86,17 +93,30 @@ bool gic_pend(struct gic_redist *redist, uint32_t intid);
 /* Clears the pending bit; true: it was set. */
 bool gic_unpend(struct gic_redist *redist, uint32_t intid);
 /*
+ * For commands: set the pending bit unless the redistributor's LPIs are off; take the pending state
+ * away wherever it is; move it to TO, unless TO's LPIs are off. FIRST is where the collection
+ * points, or NULL. They take the GIC's mutex, which keeps EnableLPIs as it is.
+ */
+void gic_command_pend(struct gic_redist *redist, uint32_t intid);
+void gic_command_unpend(struct peal_gic *gic, struct gic_redist *first, uint32_t intid);
+void gic_command_move(struct gic_redist *first, struct gic_redist *to, uint32_t intid);
+void gic_command_move_all(struct gic_redist *from, struct gic_redist *to);
+static inline void gic_set_strayed(struct peal_gic *gic)
+{
+	__atomic_store_n(&gic->strayed, 1, __ATOMIC_SEQ_CST);
+}
+/*
  * Re-reads COUNT configuration bytes from the guest's table, for INTIDs that are LPIs; all there
  * are; disables those that the table does not cover. Under the GIC's mutex.
  */
 void gic_read_config(struct peal_gic *gic, uint32_t first, uint32_t count);
 void gic_read_all_config(struct peal_gic *gic);
 void gic_disable_past_limit(struct peal_gic *gic);
-/* Moves every pending LPI. */
-void gic_move_pending(struct gic_redist *from, struct gic_redist *to);
 /* Reads the guest's pending table into the redistributor, writes it back and clears the bits. */
 void gic_load_pending(struct gic_redist *redist, uint64_t table);
 void gic_store_pending(struct gic_redist *redist, uint64_t table);
+/* Clears the bits. */
+void gic_drop_pending(struct gic_redist *redist);
 /* Announces all that is pending and enabled. */
 void gic_announce_all(struct gic_redist *redist);
 

@@ -75,7 +75,7 @@ static uint32_t run_movi(struct peal_its *its, const uint64_t *dw)
 {
 	struct its_device *device;
 	uint64_t *place = find_event(its, dw, &device);
-	struct gic_redist *from, *to;
+	struct gic_redist *to;
 	uint64_t old;
 
 	if (!place)
@@ -84,11 +84,9 @@ static uint32_t run_movi(struct peal_its *its, const uint64_t *dw)
 	if (!to)
 		return E_UNMAPPED_COLLECTION;
 	old = *place;
-	from = its_find_target(its, ENTRY_ICID(old));
 	peal_epoch_store(place, ENTRY(icid(dw), ENTRY_INTID(old)));
 	peal_epoch_sync(&its->gic->epoch);
-	if (from && from != to && gic_unpend(from, ENTRY_INTID(old)))
-		(void)gic_pend(to, ENTRY_INTID(old));
+	gic_command_move(its_find_target(its, ENTRY_ICID(old)), to, ENTRY_INTID(old));
 	return 0;
 }
 
@@ -100,8 +98,7 @@ static uint32_t run_int(struct peal_its *its, const uint64_t *dw)
 
 	if (!target)
 		return E_UNMAPPED_EVENT;
-	if (peal_epoch_load(&target->lpis_enabled))
-		(void)gic_pend(target, ENTRY_INTID(*place));
+	gic_command_pend(target, ENTRY_INTID(*place));
 	return 0;
 }
 
@@ -230,7 +227,7 @@ static uint32_t run_movall(struct peal_its *its, const uint64_t *dw)
 		return E_RDBASE1;
 	/* Sends that found the collection's old target are over before its bits are moved. */
 	peal_epoch_sync(&its->gic->epoch);
-	gic_move_pending(from, to);
+	gic_command_move_all(from, to);
 	return 0;
 }
 

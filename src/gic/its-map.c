@@ -160,10 +160,7 @@ static void prune_path(struct peal_its *its, uint32_t id)
 
 void its_clear_pending(struct peal_its *its, uint64_t entry)
 {
-	struct gic_redist *target = its_find_target(its, ENTRY_ICID(entry));
-
-	if (target)
-		(void)gic_unpend(target, ENTRY_INTID(entry));
+	gic_command_unpend(its->gic, its_find_target(its, ENTRY_ICID(entry)), ENTRY_INTID(entry));
 }
 
 /* Of a device that no send can see. */
@@ -207,10 +204,9 @@ int its_map_device(struct peal_its *its, uint32_t id, unsigned event_bits, uint6
 		.chunk_bits = (uint8_t)chunk_bits(event_bits),
 		.itt = itt,
 	};
+	struct its_device *device, *old = its_find_device(its, id);
 	struct its_node *path[4];
-	struct its_device *device;
 
-	its_unmap_device(its, id);
 	device = allocate(its, device_size(&shape));
 	if (!device)
 		return -ENOMEM;
@@ -221,8 +217,13 @@ int its_map_device(struct peal_its *its, uint32_t id, unsigned event_bits, uint6
 		return -ENOMEM;
 	}
 	peal_epoch_store(&path[its->depth - 1]->children[radix_index(id, 1)], (void *)device);
-	path[its->depth - 1]->used++;
 	its->ndevices++;
+	if (old) {
+		sync_sends(its);
+		free_device(its, old);
+	} else {
+		path[its->depth - 1]->used++;
+	}
 	return 0;
 }
 
@@ -294,6 +295,7 @@ void its_unmap_event(struct peal_its *its, struct its_device *device, uint64_t *
 int its_map_collection(struct peal_its *its, uint32_t icid, unsigned redist)
 {
 	uint32_t **slot = &its->collections[icid / COLLECTION_PAGE];
+	uint32_t *place, old;
 
 	if (!*slot) {
 		uint32_t *page = allocate(its, COLLECTION_PAGE * sizeof(*page));
@@ -302,30 +304,47 @@ int its_map_collection(struct peal_its *its, uint32_t icid, unsigned redist)
 			return -ENOMEM;
 		peal_epoch_store(slot, page);
 	}
-	peal_epoch_store(&(*slot)[icid % COLLECTION_PAGE], redist + 1);
+	place = &(*slot)[icid % COLLECTION_PAGE];
+	old = *place;
+	peal_epoch_store(place, redist + 1);
 	sync_sends(its);
+	if (old && old != redist + 1)
+		gic_set_strayed(its->gic);
 	return 0;
+}
+
+/* Takes page N out of reach and frees it. */
+static void free_collection_page(struct peal_its *its, unsigned n)
+{
+	uint32_t *page = its->collections[n];
+
+	peal_epoch_store(&its->collections[n], NULL);
+	sync_sends(its);
+	release(its, page, COLLECTION_PAGE * sizeof(*page));
 }
 
 void its_unmap_collection(struct peal_its *its, uint32_t icid)
 {
 	uint32_t *page = its->collections[icid / COLLECTION_PAGE];
 
-	if (!page)
+	if (!page || !page[icid % COLLECTION_PAGE])
 		return;
 	peal_epoch_store(&page[icid % COLLECTION_PAGE], UINT32_C(0));
 	sync_sends(its);
+	gic_set_strayed(its->gic);
+	for (unsigned i = 0; i < COLLECTION_PAGE; i++) {
+		if (page[i])
+			return;
+	}
+	free_collection_page(its, icid / COLLECTION_PAGE);
 }
 
 void its_unmap_all_collections(struct peal_its *its)
 {
 	for (unsigned i = 0; i < PEAL_COUNT_OF(its->collections); i++) {
-		uint32_t *page = its->collections[i];
-
-		if (!page)
+		if (!its->collections[i])
 			continue;
-		peal_epoch_store(&its->collections[i], NULL);
-		sync_sends(its);
-		release(its, page, COLLECTION_PAGE * sizeof(*page));
+		free_collection_page(its, i);
+		gic_set_strayed(its->gic);
 	}
 }

@@ -267,21 +267,6 @@ void gic_announce_all(struct gic_redist *redist)
 			      __atomic_load_n(&redist->pending[word], __ATOMIC_SEQ_CST));
 }
 
-void gic_move_pending(struct gic_redist *from, struct gic_redist *to)
-{
-	if (from == to)
-		return;
-	for (uint32_t word = FIRST_WORD; word < from->gic->words; word++) {
-		uint64_t bits = __atomic_load_n(&from->pending[word], __ATOMIC_RELAXED);
-
-		if (!bits)
-			continue;
-		bits = __atomic_exchange_n(&from->pending[word], 0, __ATOMIC_SEQ_CST);
-		bits &= ~__atomic_fetch_or(&to->pending[word], bits, __ATOMIC_SEQ_CST);
-		announce_word(to, word, bits);
-	}
-}
-
 /* Words of the guest's pending table that hold LPIs of the configuration table. */
 static uint32_t table_words(const struct peal_gic *gic)
 {
@@ -295,9 +280,11 @@ void gic_load_pending(struct gic_redist *redist, uint64_t table)
 	for (uint32_t word = FIRST_WORD; word < table_words(redist->gic); word++) {
 		uint8_t bytes[8];
 
-		if (peal_space_read(redist->gic->memory, table + word * 8, bytes, 8) == 0)
-			__atomic_store_n(&redist->pending[word], peal_load_le(bytes, 8),
-					 __ATOMIC_SEQ_CST);
+		if (peal_space_read(redist->gic->memory, table + word * 8, bytes, 8) < 0 ||
+		    !peal_load_le(bytes, 8))
+			continue;
+		gic_set_strayed(redist->gic);
+		__atomic_store_n(&redist->pending[word], peal_load_le(bytes, 8), __ATOMIC_SEQ_CST);
 	}
 }
 
@@ -312,4 +299,99 @@ void gic_store_pending(struct gic_redist *redist, uint64_t table)
 		peal_store_le(bytes, 8, bits);
 		(void)peal_space_write(redist->gic->memory, table + word * 8, bytes, 8);
 	}
+}
+
+void gic_drop_pending(struct gic_redist *redist)
+{
+	for (uint32_t word = FIRST_WORD; word < redist->gic->words; word++)
+		__atomic_store_n(&redist->pending[word], 0, __ATOMIC_SEQ_CST);
+}
+
+/* ---- for commands ---- */
+
+void gic_command_pend(struct gic_redist *redist, uint32_t intid)
+{
+	struct peal_gic *gic = redist->gic;
+
+	peal_mutex_lock(&gic->mutex);
+	if (redist->lpis_enabled)
+		(void)gic_pend(redist, intid);
+	peal_mutex_unlock(&gic->mutex);
+}
+
+static bool is_strayed(const struct peal_gic *gic)
+{
+	return __atomic_load_n(&gic->strayed, __ATOMIC_SEQ_CST);
+}
+
+/* Takes the pending state from all redistributors but one; true: some had it. */
+static bool unpend_all_but(struct peal_gic *gic, const struct gic_redist *one, uint32_t intid)
+{
+	bool found = false;
+
+	for (unsigned i = 0; i < gic->nredists; i++) {
+		struct gic_redist *redist = &gic->redists[i];
+
+		if (redist != one && is_pending(redist, intid) && gic_unpend(redist, intid))
+			found = true;
+	}
+	return found;
+}
+
+void gic_command_unpend(struct peal_gic *gic, struct gic_redist *first, uint32_t intid)
+{
+	if (first)
+		(void)gic_unpend(first, intid);
+	/* Strayed is set before a bit moves, and bits move under the mutex. */
+	if (peal_likely(!is_strayed(gic)))
+		return;
+	peal_mutex_lock(&gic->mutex);
+	(void)unpend_all_but(gic, NULL, intid);
+	peal_mutex_unlock(&gic->mutex);
+}
+
+void gic_command_move(struct gic_redist *first, struct gic_redist *to, uint32_t intid)
+{
+	struct peal_gic *gic = to->gic;
+	bool found;
+
+	peal_mutex_lock(&gic->mutex);
+	if (!to->lpis_enabled) {
+		gic_set_strayed(gic);
+	} else {
+		found = first && first != to && gic_unpend(first, intid);
+		if (is_strayed(gic) && unpend_all_but(gic, to, intid))
+			found = true;
+		if (found)
+			(void)gic_pend(to, intid);
+	}
+	peal_mutex_unlock(&gic->mutex);
+}
+
+static void move_word(struct gic_redist *from, struct gic_redist *to, uint32_t word)
+{
+	uint64_t bits, merged;
+
+	if (!__atomic_load_n(&from->pending[word], __ATOMIC_RELAXED))
+		return;
+	bits = __atomic_exchange_n(&from->pending[word], 0, __ATOMIC_SEQ_CST);
+	merged = bits & __atomic_fetch_or(&to->pending[word], bits, __ATOMIC_SEQ_CST);
+	announce_word(to, word, bits & ~merged);
+	for (; merged; merged &= merged - 1)
+		peal_count(&to->counters.merged, 1);
+}
+
+void gic_command_move_all(struct gic_redist *from, struct gic_redist *to)
+{
+	struct peal_gic *gic = to->gic;
+
+	if (from == to)
+		return;
+	peal_mutex_lock(&gic->mutex);
+	gic_set_strayed(gic);
+	if (to->lpis_enabled) {
+		for (uint32_t word = FIRST_WORD; word < gic->words; word++)
+			move_word(from, to, word);
+	}
+	peal_mutex_unlock(&gic->mutex);
 }

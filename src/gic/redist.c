@@ -30,9 +30,12 @@ static void enable_lpis(struct gic_redist *redist)
 {
 	struct peal_gic *gic = redist->gic;
 
-	/* PROPBASER may have changed: events can be mapped to LPIs that now are none. */
-	if (gic->nenabled++ == 0)
+	if (gic->nenabled++ == 0) {
+		/* PROPBASER may have changed: events can be mapped to LPIs that now are none. */
 		gic_disable_past_limit(gic);
+		/* Nothing is pending anywhere. */
+		__atomic_store_n(&gic->strayed, 0, __ATOMIC_SEQ_CST);
+	}
 	gic_read_all_config(gic);
 	if (!redist->pending_table_zero)
 		gic_load_pending(redist, get(redist, REDIST_PENDBASER, 8) & PENDBASER_ADDRESS);
@@ -204,9 +207,33 @@ void gic_redist_init(struct gic_redist *redist, const struct peal_redist_config 
 	r = peal_reg_bank_add(&redist->bank, &ids);
 	PEAL_ASSERT(r == 0);
 	redist->processor_number = config->processor_number;
-	peal_reg_set(redist->image, REDIST_TYPER, 8,
-		     (uint64_t)config->affinity << 32 | (uint64_t)config->processor_number << 8 |
-			     (last ? 0x10 : 0) | (redist->gic->direct_lpi ? 0x8 : 0) | 0x1);
+	redist->typer = (uint64_t)config->affinity << 32 | (uint64_t)config->processor_number << 8 |
+			(last ? 0x10 : 0) | (redist->gic->direct_lpi ? 0x8 : 0) | 0x1;
+	peal_reg_set(redist->image, REDIST_TYPER, 8, redist->typer);
+}
+
+static void reset_redist(struct gic_redist *redist)
+{
+	gic_drop_pending(redist);
+	redist->pending_table_zero = false;
+	peal_reg_group_reset(&redist->bank.groups[0]);
+	peal_reg_set(redist->image, REDIST_TYPER, 8, redist->typer);
+}
+
+void peal_gic_reset(struct peal_gic *gic)
+{
+	peal_mutex_lock(&gic->mutex);
+	for (unsigned i = 0; i < gic->nredists; i++)
+		__atomic_store_n(&gic->redists[i].lpis_enabled, 0, __ATOMIC_SEQ_CST);
+	/* Sends that saw them on are over; what they left goes with the rest. */
+	peal_epoch_sync(&gic->epoch);
+	for (unsigned i = 0; i < gic->nredists; i++)
+		reset_redist(&gic->redists[i]);
+	gic->nenabled = 0;
+	gic->propbaser = 0;
+	__atomic_store_n(&gic->lpi_limit, 0, __ATOMIC_RELAXED);
+	gic_disable_past_limit(gic);
+	peal_mutex_unlock(&gic->mutex);
 }
 
 uint64_t peal_redist_read(struct peal_gic *gic, unsigned redist, uint64_t offset, unsigned size)

@@ -537,116 +537,6 @@ static void retry_without_a_stall_does_nothing(void **state)
 	guest_done(&g);
 }
 
-/* ---- life ---- */
-
-static void reset_forgets_everything(void **state)
-{
-	struct guest g;
-	struct guest_its *gi = &g.its[0];
-
-	(void)state;
-	guest_init(&g, NULL);
-	guest_start(&g);
-	its_map_collections(gi);
-	its_map_lpis(gi, 5, LPI, 4, 1, 0);
-	assert_int_equal(peal_its_send(gi->its, 5, 3), 1);
-	peal_its_reset(gi->its);
-	assert_reset(gi);
-	assert_int_equal(its_counters(gi).memory, 0);
-	assert_int_equal(peal_its_send(gi->its, 5, 3), -EBUSY);
-	assert_false(guest_is_pending(&g, 1, LPI + 3));
-	guest_program_its(gi);
-	its_write32(gi, GITS_CTLR, 1);
-	assert_int_equal(peal_its_send(gi->its, 5, 3), 0);
-	its_map_collections(gi);
-	its_map_lpis(gi, 5, LPI, 4, 1, 0);
-	assert_int_equal(peal_its_send(gi->its, 5, 3), 1);
-	assert_int_equal(guest_acknowledge(&g, 1), LPI + 3);
-	guest_done(&g);
-}
-
-/* A known failure of others. */
-static void leak_at_teardown_with_pending_lpis(void **state)
-{
-	struct guest g;
-	struct guest_its *gi = &g.its[0];
-
-	(void)state;
-	guest_init(&g, NULL);
-	guest_start(&g);
-	its_map_collections(gi);
-	its_map_lpis(gi, 5, LPI, 4, 1, 0);
-	for (unsigned i = 0; i < 4; i++)
-		assert_int_equal(peal_its_send(gi->its, 5, i), 1);
-	guest_done(&g); /* checks that nothing is left */
-}
-
-static int make_its(const struct peal_host *host, void *user)
-{
-	static const struct peal_redist_config redist = { 0, 0 };
-	struct test_host quiet;
-	const struct peal_gic_config gic_config = {
-		.host = &quiet.host,
-		.memory = user,
-		.nredists = 1,
-		.redists = &redist,
-		.kick = guest_kick,
-	};
-	struct peal_its_config config = { .gic = NULL };
-	struct peal_its *its = (struct peal_its *)0x123;
-	int r;
-
-	/* Only the ITS takes from the host that fails. */
-	test_host_init(&quiet);
-	assert_int_equal(peal_gic_new(&config.gic, &gic_config), 0);
-	config.gic->host = host;
-	r = peal_its_new(&its, &config);
-	if (r < 0)
-		assert_ptr_equal(its, (void *)0x123);
-	else
-		peal_its_free(its);
-	config.gic->host = &quiet.host;
-	peal_gic_free(config.gic);
-	test_host_done(&quiet);
-	return r;
-}
-
-static void every_allocation_may_fail(void **state)
-{
-	struct test_host th;
-	struct test_ram ram;
-
-	(void)state;
-	test_host_init(&th);
-	test_ram_init(&ram, &th.host, GUEST_RAM, 4096);
-	assert_int_equal(test_every_allocation(make_its, ram.space), 2); /* itself, its mutex */
-	peal_its_free(NULL);
-	test_ram_done(&ram);
-	test_host_done(&th);
-}
-
-static void widths_out_of_range_are_refused(void **state)
-{
-	static const struct peal_its_config bad[] = {
-		{ .device_bits = 33 },
-		{ .event_bits = 25 },
-		{ .icid_bits = 17 },
-	};
-	struct guest g;
-
-	(void)state;
-	guest_init(&g, NULL);
-	for (unsigned i = 0; i < PEAL_COUNT_OF(bad); i++) {
-		struct peal_its_config config = bad[i];
-		struct peal_its *its = (struct peal_its *)0x123;
-
-		config.gic = g.gic;
-		assert_int_equal(peal_its_new(&its, &config), -EINVAL);
-		assert_ptr_equal(its, (void *)0x123);
-	}
-	guest_done(&g);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -672,10 +562,6 @@ int main(void)
 		cmocka_unit_test(an_unreadable_queue_stalls_until_retry),
 		cmocka_unit_test(a_new_cbaser_ends_the_stall),
 		cmocka_unit_test(retry_without_a_stall_does_nothing),
-		cmocka_unit_test(reset_forgets_everything),
-		cmocka_unit_test(leak_at_teardown_with_pending_lpis),
-		cmocka_unit_test(every_allocation_may_fail),
-		cmocka_unit_test(widths_out_of_range_are_refused),
 	};
 
 	return cmocka_run_group_tests_name("gic-its", tests, NULL, NULL);

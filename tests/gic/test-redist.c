@@ -584,71 +584,6 @@ static void invlpir_reads_one_configuration_again(void **state)
 	guest_done(&g);
 }
 
-/* ---- life ---- */
-
-static int make_gic(const struct peal_host *host, void *user)
-{
-	static const struct peal_redist_config redists[] = { { 0, 0 }, { 1, 1 }, { 9, 9 } };
-	const struct peal_gic_config config = {
-		.host = host,
-		.memory = user,
-		.nredists = 3,
-		.redists = redists,
-		.kick = guest_kick,
-	};
-	struct peal_gic *gic = (struct peal_gic *)0x123;
-	int r = peal_gic_new(&gic, &config);
-
-	if (r < 0)
-		assert_ptr_equal(gic, (void *)0x123);
-	else
-		peal_gic_free(gic);
-	return r;
-}
-
-static void every_allocation_may_fail(void **state)
-{
-	struct test_host th;
-	struct test_ram ram;
-
-	(void)state;
-	test_host_init(&th);
-	test_ram_init(&ram, &th.host, GUEST_RAM, 4096);
-	/* The GIC, 3 arrays, a pending array and 3 levels for each of 3, 2 mutexes. */
-	assert_int_equal(test_every_allocation(make_gic, ram.space), 4 + 3 * 4 + 2);
-	peal_gic_free(NULL);
-	test_ram_done(&ram);
-	test_host_done(&th);
-}
-
-static void bad_configurations_are_refused(void **state)
-{
-	struct peal_redist_config redists[] = { { 3, 0 }, { 1, 1 }, { 3, 2 } };
-	struct peal_gic_config config = { .nredists = 3, .redists = redists, .kick = guest_kick };
-	struct peal_gic *gic = (struct peal_gic *)0x123;
-	struct test_host th;
-
-	(void)state;
-	test_host_init(&th);
-	config.host = &th.host;
-	assert_int_equal(peal_gic_new(&gic, &config), -EINVAL); /* 3 twice */
-	redists[2].processor_number = 2;
-	config.id_bits = 13;
-	assert_int_equal(peal_gic_new(&gic, &config), -EINVAL);
-	config.id_bits = 25;
-	assert_int_equal(peal_gic_new(&gic, &config), -EINVAL);
-	config.id_bits = 14;
-	config.nredists = 0;
-	assert_int_equal(peal_gic_new(&gic, &config), -EINVAL);
-	config.nredists = 65537;
-	assert_int_equal(peal_gic_new(&gic, &config), -EINVAL);
-	assert_ptr_equal(gic, (void *)0x123);
-	config.nredists = 3;
-	assert_int_equal(peal_gic_new(&gic, &config), 0);
-	peal_gic_free(gic);
-	test_host_done(&th);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -678,8 +613,6 @@ int main(void)
 		cmocka_unit_test(setlpir_pends_and_clrlpir_takes_back),
 		cmocka_unit_test(without_direct_lpi_setlpir_and_clrlpir_do_nothing),
 		cmocka_unit_test(invlpir_reads_one_configuration_again),
-		cmocka_unit_test(every_allocation_may_fail),
-		cmocka_unit_test(bad_configurations_are_refused),
 	};
 
 	return cmocka_run_group_tests_name("gic-redist", tests, NULL, NULL);
