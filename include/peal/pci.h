@@ -229,16 +229,50 @@ PEAL_PUBLIC bool peal_msix_is_pending(const struct peal_msix *msix, unsigned vec
 PEAL_PUBLIC struct peal_msi_msg peal_msix_message(const struct peal_msix *msix, unsigned vector);
 
 /*
+ * A consumer of a function's vectors: who keeps a translation of their messages (KVM routes, VFIO,
+ * passthrough). The sink gets the messages all the same.
+ *
+ * use: a vector was unmasked, or the message of an unmasked one changed. 0, or -errno: counted,
+ *	and the vector works without the consumer. release: it was masked.
+ * poll: the pending bits of FIRST..END - 1 are about to be read: raise those of them for which an
+ *	interrupt was taken elsewhere (peal_msix_notify). May be NULL.
+ * begin, commit: around the uses and releases of one access, or of one peal_msix_begin() bracket;
+ *	not called when there are none. May be NULL.
+ *
+ * Called with the function's MSI-X mutex held: nothing but peal_msix_notify() of the function.
+ */
+struct peal_vector_consumer {
+	int (*use)(void *user, unsigned vector, const struct peal_msi_msg *msg);
+	void (*release)(void *user, unsigned vector);
+	void (*poll)(void *user, unsigned first, unsigned end);
+	void (*begin)(void *user);
+	void (*commit)(void *user);
+};
+
+/*
+ * Registers a consumer (borrowed), with a use for each unmasked vector and a poll of all; NULL
+ * unregisters it, with a release for each. -EBUSY: there is one. What a use answered: those before
+ * it are released in reverse order and nothing is registered.
+ */
+PEAL_PUBLIC int peal_msix_set_consumer(struct peal_msix *msix,
+				       const struct peal_vector_consumer *consumer, void *user);
+
+/* Brackets changes of the guest, so that the consumer commits once for all. They nest. */
+PEAL_PUBLIC void peal_msix_begin(struct peal_msix *msix);
+PEAL_PUBLIC void peal_msix_commit(struct peal_msix *msix);
+
+/*
  * Where raises went. raised = sent - refired + pended + merged + dropped: exact once nobody raises.
  */
 struct peal_msix_counters {
-	uint64_t sent;    /* messages given to the sink */
-	uint64_t refired; /* of these or dropped: an unmask found the pending bit set */
-	uint64_t pended;  /* raises that set the pending bit */
-	uint64_t merged;  /* raises that found it set */
-	uint64_t dropped; /* messages that Bus Master = 0 stopped */
-	uint64_t blocked; /* messages that the sink answered with 0 */
-	uint64_t failed;  /* messages that the sink answered with -errno */
+	uint64_t sent;       /* messages given to the sink */
+	uint64_t refired;    /* of these or dropped: an unmask found the pending bit set */
+	uint64_t pended;     /* raises that set the pending bit */
+	uint64_t merged;     /* raises that found it set */
+	uint64_t dropped;    /* messages that Bus Master = 0 stopped */
+	uint64_t blocked;    /* messages that the sink answered with 0 */
+	uint64_t failed;     /* messages that the sink answered with -errno */
+	uint64_t use_failed; /* unmasks that the consumer answered with -errno */
 };
 
 /* Counters of one vector, or with PEAL_MSIX_ALL the sum. */

@@ -9,7 +9,6 @@
 #define CONTROL               2u
 #define CONTROL_FUNCTION_MASK 0x4000u
 #define CONTROL_ENABLE        0x8000u
-#define ENTRY_SIZE            16u
 #define MAX_VECTORS           2048u
 
 /* Where the PBA stands in the bank, behind the largest table. */
@@ -17,11 +16,24 @@
 
 /* ---- registers ---- */
 
+/* Function Mask, and MSI-X not being enabled, mask all vectors alike. */
+static void set_control(struct peal_msix *msix, uint64_t control)
+{
+	bool enable = control & CONTROL_ENABLE;
+
+	__atomic_store_n(&msix->enabled, enable, __ATOMIC_RELAXED);
+	pci_vectors_set_off(&msix->vectors, !enable || control & CONTROL_FUNCTION_MASK);
+}
+
 static void write_control(void *owner, const struct peal_reg_write *write)
 {
-	if (write->old != write->value)
-		msix_set_control(owner, write->value & CONTROL_ENABLE,
-				 write->value & CONTROL_FUNCTION_MASK);
+	struct peal_msix *msix = owner;
+
+	if (write->old == write->value)
+		return;
+	peal_mutex_lock(&msix->vectors.mutex);
+	set_control(msix, write->value);
+	peal_mutex_unlock(&msix->vectors.mutex);
 }
 
 static uint64_t read_address_low(void *owner, const struct peal_reg *reg, unsigned index)
@@ -47,7 +59,7 @@ static uint64_t read_vector_control(void *owner, const struct peal_reg *reg, uns
 	const struct peal_msix *msix = owner;
 
 	(void)reg;
-	return msix->vectors[index].control;
+	return msix->vectors.list[index].control;
 }
 
 static void write_address_low(void *owner, const struct peal_reg_write *write)
@@ -55,8 +67,8 @@ static void write_address_low(void *owner, const struct peal_reg_write *write)
 	struct peal_msix *msix = owner;
 	struct peal_msi_msg msg = peal_msix_message(msix, write->index);
 
-	msix_set_message(msix, write->index, (msg.address & ~UINT64_C(0xffffffff)) | write->value,
-			 msg.data);
+	pci_vectors_set_message(&msix->vectors, write->index,
+				(msg.address & ~UINT64_C(0xffffffff)) | write->value, msg.data);
 }
 
 static void write_address_high(void *owner, const struct peal_reg_write *write)
@@ -64,24 +76,26 @@ static void write_address_high(void *owner, const struct peal_reg_write *write)
 	struct peal_msix *msix = owner;
 	struct peal_msi_msg msg = peal_msix_message(msix, write->index);
 
-	msix_set_message(msix, write->index, (uint32_t)msg.address | write->value << 32, msg.data);
+	pci_vectors_set_message(&msix->vectors, write->index,
+				(uint32_t)msg.address | write->value << 32, msg.data);
 }
 
 static void write_data(void *owner, const struct peal_reg_write *write)
 {
 	struct peal_msix *msix = owner;
 
-	msix_set_message(msix, write->index, peal_msix_message(msix, write->index).address,
-			 (uint32_t)write->value);
+	pci_vectors_set_message(&msix->vectors, write->index,
+				peal_msix_message(msix, write->index).address,
+				(uint32_t)write->value);
 }
 
 static void write_vector_control(void *owner, const struct peal_reg_write *write)
 {
 	struct peal_msix *msix = owner;
 
-	msix->vectors[write->index].control = (uint32_t)write->value;
-	if ((write->old ^ write->value) & ENTRY_CONTROL_MASK)
-		msix_set_mask(msix, write->index, write->value & ENTRY_CONTROL_MASK);
+	msix->vectors.list[write->index].control = (uint32_t)write->value;
+	if ((write->old ^ write->value) & MSIX_ENTRY_MASK)
+		pci_vectors_set_mask(&msix->vectors, write->index, write->value & MSIX_ENTRY_MASK);
 }
 
 /* 64 pending bits of vectors 64 · INDEX and up. */
@@ -92,7 +106,7 @@ static uint64_t read_pba(void *owner, const struct peal_reg *reg, unsigned index
 	uint64_t bits = 0;
 
 	(void)reg;
-	for (unsigned i = 0; i < 64 && first + i < msix->count; i++) {
+	for (unsigned i = 0; i < 64 && first + i < msix->vectors.count; i++) {
 		if (peal_msix_is_pending(msix, first + i))
 			bits |= PEAL_BIT(i);
 	}
@@ -121,17 +135,17 @@ const unsigned pci_msix_capability_nrows = PEAL_COUNT_OF(pci_msix_capability_row
 /* The count is the group's. Reserved bits of Vector Control are preserved as read. */
 /* clang-format off */
 const struct peal_reg pci_msix_table_rows[] = {
-	{ .offset = 0, .width = 4, .flags = PEAL_REG_HOOKED, .count = 1, .stride = ENTRY_SIZE,
+	{ .offset = 0, .width = 4, .flags = PEAL_REG_HOOKED, .count = 1, .stride = MSIX_ENTRY_SIZE,
 	  .rw = 0xfffffffc, .rsvdz = 3, .read = read_address_low, .write = write_address_low,
 	  .name = "Message Address", .section = "PCIe 7.7.2.5" },
-	{ .offset = 4, .width = 4, .flags = PEAL_REG_HOOKED, .count = 1, .stride = ENTRY_SIZE,
+	{ .offset = 4, .width = 4, .flags = PEAL_REG_HOOKED, .count = 1, .stride = MSIX_ENTRY_SIZE,
 	  .rw = 0xffffffff, .read = read_address_high, .write = write_address_high,
 	  .name = "Message Upper Address", .section = "PCIe 7.7.2.6" },
-	{ .offset = 8, .width = 4, .flags = PEAL_REG_HOOKED, .count = 1, .stride = ENTRY_SIZE,
+	{ .offset = 8, .width = 4, .flags = PEAL_REG_HOOKED, .count = 1, .stride = MSIX_ENTRY_SIZE,
 	  .rw = 0xffffffff, .read = read_data, .write = write_data, .name = "Message Data",
 	  .section = "PCIe 7.7.2.7" },
-	{ .offset = 12, .width = 4, .flags = PEAL_REG_HOOKED, .count = 1, .stride = ENTRY_SIZE,
-	  .rw = ENTRY_CONTROL_MASK, .read = read_vector_control, .write = write_vector_control,
+	{ .offset = 12, .width = 4, .flags = PEAL_REG_HOOKED, .count = 1, .stride = MSIX_ENTRY_SIZE,
+	  .rw = MSIX_ENTRY_MASK, .read = read_vector_control, .write = write_vector_control,
 	  .name = "Vector Control", .section = "PCIe 7.7.2.8" },
 };
 /* clang-format on */
@@ -149,7 +163,7 @@ const unsigned pci_msix_pba_nrows = PEAL_COUNT_OF(pci_msix_pba_rows);
 
 static uint32_t table_size(const struct peal_msix *msix)
 {
-	return msix->count * ENTRY_SIZE;
+	return msix->vectors.count * MSIX_ENTRY_SIZE;
 }
 
 static uint32_t pba_size(unsigned vectors)
@@ -167,7 +181,17 @@ bool pci_msix_meets(const struct peal_msix *msix, unsigned bar, uint64_t offset,
 	const struct peal_msix_config *c = &msix->config;
 
 	return (bar == c->table_bar && overlap(offset, size, c->table_offset, table_size(msix))) ||
-	       (bar == c->pba_bar && overlap(offset, size, c->pba_offset, pba_size(msix->count)));
+	       (bar == c->pba_bar &&
+		overlap(offset, size, c->pba_offset, pba_size(msix->vectors.count)));
+}
+
+/* Exactly the vectors whose bits are read. */
+static void poll_pba(struct peal_msix *msix, uint64_t offset, unsigned size)
+{
+	unsigned first = 8 * (unsigned)offset, end = first + 8 * size;
+
+	pci_vectors_poll(&msix->vectors, first,
+			 end < msix->vectors.count ? end : msix->vectors.count);
 }
 
 bool pci_msix_access(struct peal_msix *msix, unsigned bar, uint64_t offset, unsigned size,
@@ -180,16 +204,21 @@ bool pci_msix_access(struct peal_msix *msix, unsigned bar, uint64_t offset, unsi
 	    peal_in_range(offset - c->table_offset, size, table_size(msix)))
 		at = offset - c->table_offset;
 	else if (bar == c->pba_bar && offset >= c->pba_offset &&
-		 peal_in_range(offset - c->pba_offset, size, pba_size(msix->count)))
+		 peal_in_range(offset - c->pba_offset, size, pba_size(msix->vectors.count)))
 		at = offset - c->pba_offset + BANK_PBA;
 	else
 		return false;
-	peal_mutex_lock(&msix->mutex);
-	if (write)
+	peal_mutex_lock(&msix->vectors.mutex);
+	pci_vectors_begin(&msix->vectors);
+	if (write) {
 		peal_reg_bank_write(&msix->bank, at, size, *value);
-	else
+	} else {
+		if (at >= BANK_PBA)
+			poll_pba(msix, at - BANK_PBA, size);
 		*value = peal_reg_bank_read(&msix->bank, at, size);
-	peal_mutex_unlock(&msix->mutex);
+	}
+	pci_vectors_commit(&msix->vectors);
+	peal_mutex_unlock(&msix->vectors.mutex);
 	return true;
 }
 
@@ -202,7 +231,7 @@ static int check(const struct peal_pci_function *function, const struct peal_msi
 	/* Before any narrowing: 19923041 is not 33. */
 	if (c->vectors < 1 || c->vectors > MAX_VECTORS)
 		return -EINVAL;
-	table = c->vectors * ENTRY_SIZE;
+	table = c->vectors * MSIX_ENTRY_SIZE;
 	pba = pba_size(c->vectors);
 	if (c->table_bar >= PEAL_PCI_BARS || c->pba_bar >= PEAL_PCI_BARS)
 		return -EINVAL;
@@ -223,31 +252,28 @@ void pci_msix_free(struct peal_msix *msix)
 {
 	if (!msix)
 		return;
-	peal_mutex_done(&msix->mutex);
-	peal_free(msix->host, msix->rare, msix->count * sizeof(*msix->rare));
-	peal_free(msix->host, msix->vectors, msix->count * sizeof(*msix->vectors));
+	pci_vectors_done(&msix->vectors);
 	peal_free(msix->host, msix, sizeof(*msix));
 }
 
-static struct peal_msix *allocate(struct peal_pci_function *function,
-				  const struct peal_msix_config *config)
+static int allocate(struct peal_msix **ret, struct peal_pci_function *function,
+		    const struct peal_msix_config *config)
 {
 	struct peal_msix *msix = peal_alloc(function->host, sizeof(*msix));
+	int r;
 
 	if (!msix)
-		return NULL;
+		return -ENOMEM;
 	msix->host = function->host;
 	msix->function = function;
 	msix->config = *config;
-	msix->count = config->vectors;
-	msix->vectors = peal_alloc(msix->host, msix->count * sizeof(*msix->vectors));
-	msix->rare = peal_alloc(msix->host, msix->count * sizeof(*msix->rare));
-	if (!msix->vectors || !msix->rare || peal_mutex_init(&msix->mutex, msix->host) < 0) {
+	r = pci_vectors_init(&msix->vectors, function->host, config->vectors);
+	if (r < 0) {
 		pci_msix_free(msix);
-		return NULL;
+		return r;
 	}
-	msix_init_vectors(msix);
-	return msix;
+	*ret = msix;
+	return 0;
 }
 
 static void make_bank(struct peal_msix *msix)
@@ -257,15 +283,15 @@ static void make_bank(struct peal_msix *msix)
 		.rows = pci_msix_table_rows,
 		.nrows = pci_msix_table_nrows,
 		.owner = msix,
-		.count = (uint16_t)msix->count,
+		.count = (uint16_t)msix->vectors.count,
 	};
 	const struct peal_reg_group pba = {
 		.base = BANK_PBA,
-		.size = pba_size(msix->count),
+		.size = pba_size(msix->vectors.count),
 		.rows = pci_msix_pba_rows,
 		.nrows = pci_msix_pba_nrows,
 		.owner = msix,
-		.count = (uint16_t)(pba_size(msix->count) / 8),
+		.count = (uint16_t)(pba_size(msix->vectors.count) / 8),
 	};
 	int r = peal_reg_bank_add(&msix->bank, &table);
 
@@ -287,9 +313,9 @@ int peal_pci_function_add_msix(struct peal_pci_function *function,
 	r = check(function, config);
 	if (r < 0)
 		return r;
-	msix = allocate(function, config);
-	if (!msix)
-		return -ENOMEM;
+	r = allocate(&msix, function, config);
+	if (r < 0)
+		return r;
 	r = peal_pci_function_add_capability(function, PCI_CAP_ID_MSIX, config->position,
 					     CAPABILITY_SIZE, pci_msix_capability_rows,
 					     pci_msix_capability_nrows, msix, &at);
@@ -297,6 +323,7 @@ int peal_pci_function_add_msix(struct peal_pci_function *function,
 		pci_msix_free(msix);
 		return r;
 	}
+	msix->config.position = at;
 	make_bank(msix);
 	pci_msix_reset(msix);
 	peal_pci_function_set_config(function, at + 2u, 2, config->vectors - 1);
@@ -319,7 +346,7 @@ int peal_pci_function_add_msix_exclusive(struct peal_pci_function *function, uns
 		return -EINVAL;
 	if (function->msix)
 		return -EBUSY;
-	table = vectors * ENTRY_SIZE;
+	table = vectors * MSIX_ENTRY_SIZE;
 	config.table_bar = config.pba_bar = (uint8_t)index;
 	config.pba_offset = table <= 2048 ? 2048 : table;
 	while (size < config.pba_offset + pba_size(vectors))
@@ -334,4 +361,35 @@ int peal_pci_function_add_msix_exclusive(struct peal_pci_function *function, uns
 		peal_pci_function_set_config(function, PCI_BAR0 + 4 * index, 4, 0);
 	}
 	return r;
+}
+
+/* The uses are the device's, not the guest's, and stay. */
+void pci_msix_reset(struct peal_msix *msix)
+{
+	peal_mutex_lock(&msix->vectors.mutex);
+	pci_vectors_begin(&msix->vectors);
+	__atomic_store_n(&msix->enabled, false, __ATOMIC_RELAXED);
+	for (unsigned i = 0; i < msix->vectors.count; i++)
+		msix->vectors.list[i].control = MSIX_ENTRY_MASK;
+	pci_vectors_reset(&msix->vectors);
+	pci_vectors_commit(&msix->vectors);
+	peal_mutex_unlock(&msix->vectors.mutex);
+}
+
+void pci_msix_clear_pending(struct peal_msix *msix)
+{
+	peal_mutex_lock(&msix->vectors.mutex);
+	pci_vectors_clear_pending(&msix->vectors);
+	peal_mutex_unlock(&msix->vectors.mutex);
+}
+
+void pci_msix_connect(struct peal_msix *msix, const struct peal_msi_sink *sink,
+		      uint32_t requester_id)
+{
+	pci_vectors_connect(&msix->vectors, sink, requester_id);
+}
+
+void pci_msix_set_bus_master(struct peal_msix *msix, bool enabled)
+{
+	pci_vectors_set_bus_master(&msix->vectors, enabled);
 }

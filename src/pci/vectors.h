@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The vectors of a function, as MSI-X and MSI have them in common: raising, masking, pending bits,
+ * who consumes them, and counting.
+ */
+#ifndef PEAL_SRC_PCI_VECTORS_H
+#define PEAL_SRC_PCI_VECTORS_H
+
+#include "function.h"
+
+/* One cache line: a raise touches no other. */
+struct pci_vector {
+	uint32_t state;
+	uint32_t control; /* the owner's: vector control of an MSI-X entry */
+	uint64_t address[2];
+	uint32_t data[2];
+	uint32_t uses;
+	uint32_t unused;
+	uint64_t sent;
+	uint64_t pended;
+	uint64_t merged;
+} __attribute__((aligned(PEAL_CACHE_LINE)));
+
+_Static_assert(sizeof(struct pci_vector) == PEAL_CACHE_LINE, "a vector is one cache line");
+
+/* Counters that a raise seldom touches. */
+struct pci_vector_rare {
+	uint64_t refired;
+	uint64_t dropped;
+	uint64_t blocked;
+	uint64_t failed;
+	uint64_t use_failed;
+};
+
+struct pci_vectors {
+	struct pci_vector *list;
+	struct pci_vector_rare *rare;
+	struct peal_msi_sink sink;
+	uint32_t requester_id;
+	uint32_t count;
+	const struct peal_host *host;
+	struct peal_mutex mutex; /* everything but raising */
+	bool bus_master;
+	bool off; /* PCI_VECTOR_OFF is in all words */
+	const struct peal_vector_consumer *consumer;
+	void *consumer_user;
+	unsigned batch; /* brackets that are open */
+	bool batch_told;
+};
+
+#define PCI_VECTOR_MASK    0x01u
+#define PCI_VECTOR_OFF     0x02u
+#define PCI_VECTOR_SELECT  0x04u
+#define PCI_VECTOR_NO_BUS  0x08u
+#define PCI_VECTOR_UNUSED  0x10u
+#define PCI_VECTOR_PENDING 0x20u
+#define PCI_VECTOR_VERSION 0x100u
+
+#define PCI_VECTOR_MASKED (PCI_VECTOR_MASK | PCI_VECTOR_OFF)
+#define PCI_VECTOR_SLOW   (PCI_VECTOR_MASKED | PCI_VECTOR_NO_BUS | PCI_VECTOR_UNUSED)
+
+/* All masked, off, unused and without bus. -ENOMEM, or what the mutex said. */
+int pci_vectors_init(struct pci_vectors *vectors, const struct peal_host *host, unsigned count);
+/* Also of one that was zeroed and never made. */
+void pci_vectors_done(struct pci_vectors *vectors);
+
+/* Connects to a sink, while Bus Master is off. The last one stays until there is another. */
+void pci_vectors_connect(struct pci_vectors *vectors, const struct peal_msi_sink *sink,
+			 uint32_t requester_id);
+/* Takes the mutex. */
+void pci_vectors_set_bus_master(struct pci_vectors *vectors, bool enabled);
+
+/* The rest of a raise: neither of the bits of PCI_VECTOR_SLOW may be set for the fast way. */
+int pci_vectors_raise_slow(struct pci_vectors *vectors, unsigned vector);
+int pci_vectors_count_answer(struct pci_vectors *vectors, unsigned vector, int answer);
+
+/* Raises VECTOR, which is below the count. */
+static inline int pci_vectors_raise(struct pci_vectors *vectors, unsigned vector)
+{
+	struct pci_vector *v = &vectors->list[vector];
+	struct peal_msi_msg msg;
+	uint32_t s = __atomic_load_n(&v->state, __ATOMIC_ACQUIRE);
+	unsigned select = s / PCI_VECTOR_SELECT & 1;
+	int answer;
+
+	if (peal_unlikely(s & PCI_VECTOR_SLOW))
+		return pci_vectors_raise_slow(vectors, vector);
+	msg.address = __atomic_load_n(&v->address[select], __ATOMIC_ACQUIRE);
+	msg.data = __atomic_load_n(&v->data[select], __ATOMIC_ACQUIRE);
+	if (peal_unlikely(__atomic_load_n(&v->state, __ATOMIC_RELAXED) != s))
+		return pci_vectors_raise_slow(vectors, vector);
+	msg.requester_id = vectors->requester_id;
+	peal_count(&v->sent, 1);
+	answer = peal_msi_deliver(&vectors->sink, &msg);
+	return peal_likely(answer > 0) ? answer : pci_vectors_count_answer(vectors, vector, answer);
+}
+
+/* ---- under the mutex ---- */
+
+/* What VECTOR would send now. Also without the mutex. */
+struct peal_msi_msg pci_vectors_message(const struct pci_vectors *vectors, unsigned vector);
+void pci_vectors_set_message(struct pci_vectors *vectors, unsigned vector, uint64_t address,
+			     uint32_t data);
+void pci_vectors_set_mask(struct pci_vectors *vectors, unsigned vector, bool mask);
+/* Masks or unmasks all at once, beside the mask of each. */
+void pci_vectors_set_off(struct pci_vectors *vectors, bool off);
+/* Masked, off, not pending, address and data 0; the uses are the device's and stay. */
+void pci_vectors_reset(struct pci_vectors *vectors);
+/* Sets and clears pending bits without sending, for loading and for what was pended by a device
+ * that was being stopped. */
+void pci_vectors_set_pending(struct pci_vectors *vectors, unsigned vector, bool pending);
+void pci_vectors_clear_pending(struct pci_vectors *vectors);
+/* The consumer may know of interrupts of vectors FIRST..END - 1 that were taken elsewhere. */
+void pci_vectors_poll(struct pci_vectors *vectors, unsigned first, unsigned end);
+/* Brackets changes for the consumer. */
+void pci_vectors_begin(struct pci_vectors *vectors);
+void pci_vectors_commit(struct pci_vectors *vectors);
+
+/* ---- they take the mutex ---- */
+
+int pci_vectors_set_consumer(struct pci_vectors *vectors,
+			     const struct peal_vector_consumer *consumer, void *user);
+int pci_vectors_use(struct pci_vectors *vectors, unsigned vector);
+void pci_vectors_unuse(struct pci_vectors *vectors, unsigned vector);
+void pci_vectors_unuse_all(struct pci_vectors *vectors);
+
+/* ---- without it ---- */
+
+static inline uint32_t pci_vectors_state(const struct pci_vectors *vectors, unsigned vector)
+{
+	PEAL_ASSERT(vector < vectors->count);
+	return __atomic_load_n(&vectors->list[vector].state, __ATOMIC_ACQUIRE);
+}
+
+void pci_vectors_counters(const struct pci_vectors *vectors, unsigned vector,
+			  struct peal_msix_counters *ret);
+
+#endif
