@@ -13,7 +13,7 @@
 
 #define RAISERS 4u
 #define VECTORS 4u
-#define ROUNDS  6000u /* of each of the guest's threads, at least */
+#define ROUNDS  3000u /* of each of the guest's threads, at least */
 
 enum role {
 	RAISER,
@@ -27,7 +27,6 @@ enum role {
 
 struct storm {
 	struct fixture f;
-	struct peal_msi_sink sink;
 	uint64_t wanted[VECTORS][RAISERS];
 	uint64_t seen[VECTORS][RAISERS];
 	uint64_t delivered[VECTORS];
@@ -35,6 +34,7 @@ struct storm {
 	unsigned raising; /* raisers that are not done */
 	unsigned busy;    /* others that have not made their rounds */
 	bool bus_master;  /* toggled as well? */
+	bool resets;      /* a message may be that of reset: zero */
 };
 
 /* ---- messages that prove to be whole ---- */
@@ -74,6 +74,33 @@ static int storm_deliver(void *user, const struct peal_msi_msg *msg)
 			 __atomic_load_n(&storm->wanted[vector][r], __ATOMIC_RELAXED));
 	peal_count(&storm->delivered[vector], 1);
 	return 1;
+}
+
+/* ---- what a register write does inside, without the guest's own steps ---- */
+
+static void lock(struct fixture *f)
+{
+	peal_mutex_lock(&f->msix->vectors.mutex);
+}
+
+static void unlock(struct fixture *f)
+{
+	peal_mutex_unlock(&f->msix->vectors.mutex);
+}
+
+/* Address and data in one step. */
+static void swap_message(struct fixture *f, unsigned vector, uint32_t number)
+{
+	lock(f);
+	pci_vectors_set_message(&f->msix->vectors, vector, address_of(vector, number),
+				data_of(vector, number));
+	unlock(f);
+}
+
+static void mask_and_unmask(struct fixture *f, unsigned vector)
+{
+	msix_set_mask(f->msix, vector, true);
+	msix_set_mask(f->msix, vector, false);
 }
 
 /* ---- the threads ---- */
@@ -136,16 +163,11 @@ static void rewriter(struct storm *storm, unsigned vector, uint64_t *random)
 	set_mask(f, vector, false);
 }
 
-/* What msix.c does for a register write, but address and data change in one step. */
 static void swapper(struct storm *storm, uint64_t *random)
 {
 	uint32_t number = (uint32_t)test_random(random);
-	unsigned vector = number & 1;
 
-	peal_mutex_lock(&storm->f.msix->mutex);
-	msix_set_message(storm->f.msix, vector, address_of(vector, number),
-			 data_of(vector, number));
-	peal_mutex_unlock(&storm->f.msix->mutex);
+	swap_message(&storm->f, number & 1, number);
 }
 
 static void reader(struct storm *storm, uint64_t *random)
@@ -197,14 +219,11 @@ static void storm_thread(void *user, unsigned index)
 static void storm_init(struct storm *storm, unsigned threads)
 {
 	static const struct peal_msi_sink_ops ops = { .deliver = storm_deliver };
+	const struct peal_msi_sink sink = { .ops = &ops, .user = storm };
 	struct fixture *f = &storm->f;
 
 	memset(storm, 0, sizeof(*storm));
-	fixture_init_msix(f, VECTORS);
-	/* The storm's own sink instead of the fixture's. */
-	peal_mutex_lock(&f->msix->mutex);
-	f->msix->sink = (struct peal_msi_sink){ .ops = &ops, .user = storm };
-	peal_mutex_unlock(&f->msix->mutex);
+	fixture_init_msix_sink(f, VECTORS, &sink);
 	for (unsigned v = 0; v < VECTORS; v++) {
 		table_write(f, 16 * v, 8, address_of(v, 0));
 		table_write(f, 16 * v + 8, 8, data_of(v, 0));
@@ -309,13 +328,12 @@ static void duel_thread(void *user, unsigned index)
 		return;
 	}
 	while (!__atomic_load_n(&duel->done, __ATOMIC_ACQUIRE)) {
-		peal_mutex_lock(&f->msix->mutex);
+		lock(f);
 		for (unsigned i = 0; i < 8; i++) {
-			msix_set_mask(f->msix, DUEL_VECTOR, true);
-			msix_set_mask(f->msix, DUEL_VECTOR, false);
+			mask_and_unmask(f, DUEL_VECTOR);
 			(void)__atomic_add_fetch(&duel->cycles, 1, __ATOMIC_SEQ_CST);
 		}
-		peal_mutex_unlock(&f->msix->mutex);
+		unlock(f);
 	}
 }
 
@@ -350,29 +368,24 @@ static void reset_thread(void *user, unsigned index)
 
 		/* A device's control path in one thread, a guest in the other. */
 		if (index == RAISERS) {
-			switch (test_random_below(&random, 3)) {
+			switch (test_random_below(&random, 64)) {
 			case 0:
 				peal_msix_unuse_all(f->msix);
 				thread_assert(table_read(f, 2048, 8) == 0);
 				break;
 			case 1:
-				thread_assert(peal_msix_use(f->msix, vector) == 0);
-				peal_msix_unuse(f->msix, vector);
+				peal_pci_function_reset(f->function);
 				break;
 			default:
-				peal_pci_function_reset(f->function);
+				thread_assert(peal_msix_use(f->msix, vector) == 0);
+				peal_msix_unuse(f->msix, vector);
 			}
 			for (unsigned v = 0; v < VECTORS; v++)
 				thread_assert(peal_msix_use(f->msix, v) == 0);
 		} else {
-			uint32_t number = (uint32_t)test_random(&random);
-
 			set_command(f, COMMAND_BUS_MASTER);
 			set_mask(f, vector, true);
-			peal_mutex_lock(&f->msix->mutex);
-			msix_set_message(f->msix, vector, address_of(vector, number),
-					 data_of(vector, number));
-			peal_mutex_unlock(&f->msix->mutex);
+			swap_message(f, vector, (uint32_t)test_random(&random));
 			set_mask(f, vector, false);
 			set_control(f, MSIX_ENABLE);
 		}
