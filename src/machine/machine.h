@@ -18,7 +18,7 @@ struct peal_vcpu {
 	struct peal_machine *machine;
 	unsigned index;
 	pthread_t thread;
-	uint32_t irq_sequence; /* odd while in an interrupt */
+	uint32_t irq_sequence; /* odd while it acknowledges and handles an interrupt */
 	uint64_t acknowledged;
 	uint64_t kicks;
 	uint64_t sleeps;

@@ -76,21 +76,33 @@ static void wait_for_kick(struct peal_vcpu *vcpu)
 	__atomic_store_n(&vcpu->waiting, 0, __ATOMIC_SEQ_CST);
 }
 
-void peal_vcpu_take_interrupts(struct peal_vcpu *vcpu)
+/*
+ * Takes one, if there is one. The sequence is odd from before it is acknowledged: who has taken an
+ * LPI's pending state away and then sees it even, knows that no handler of that LPI will be
+ * entered.
+ */
+static bool take_one(struct peal_vcpu *vcpu)
 {
 	struct peal_machine *machine = vcpu->machine;
 	uint32_t intid;
 
-	/* What is announced after this is announced by a kick after this. */
-	(void)__atomic_exchange_n(&vcpu->kicked, 0, __ATOMIC_SEQ_CST);
-	while ((intid = peal_gic_acknowledge(machine->gic, vcpu->index, PEAL_GIC_IDLE_PRIORITY,
-					     NULL)) != PEAL_GIC_SPURIOUS) {
+	(void)__atomic_add_fetch(&vcpu->irq_sequence, 1, __ATOMIC_SEQ_CST);
+	intid = peal_gic_acknowledge(machine->gic, vcpu->index, PEAL_GIC_IDLE_PRIORITY, NULL);
+	if (intid != PEAL_GIC_SPURIOUS) {
 		peal_count(&vcpu->acknowledged, 1);
-		(void)__atomic_add_fetch(&vcpu->irq_sequence, 1, __ATOMIC_SEQ_CST);
 		if (machine->irq_entry)
 			machine->irq_entry(vcpu, intid, machine->irq_user);
-		(void)__atomic_add_fetch(&vcpu->irq_sequence, 1, __ATOMIC_SEQ_CST);
 	}
+	(void)__atomic_add_fetch(&vcpu->irq_sequence, 1, __ATOMIC_SEQ_CST);
+	return intid != PEAL_GIC_SPURIOUS;
+}
+
+void peal_vcpu_take_interrupts(struct peal_vcpu *vcpu)
+{
+	/* What is announced after this is announced by a kick after this. */
+	(void)__atomic_exchange_n(&vcpu->kicked, 0, __ATOMIC_SEQ_CST);
+	while (take_one(vcpu))
+		;
 }
 
 void peal_vcpu_wait_for_interrupt(struct peal_vcpu *vcpu)
