@@ -161,8 +161,11 @@ static inline struct peal_pci_function_config function_config(struct fixture *f)
 	};
 }
 
-/* A bus, and a function that is not plugged yet and has nothing but its header. */
-static inline void fixture_init(struct fixture *f)
+/*
+ * A bus, and a function that is not plugged yet and has nothing but its header. SINK NULL: the
+ * fixture's own.
+ */
+static inline void fixture_init_sink(struct fixture *f, const struct peal_msi_sink *sink)
 {
 	struct peal_space_config space;
 	struct peal_pci_bus_config bus;
@@ -171,6 +174,8 @@ static inline void fixture_init(struct fixture *f)
 	memset(f, 0, sizeof(*f));
 	test_host_init(&f->host);
 	f->the_sink = test_sink_init(&f->sink);
+	if (sink)
+		f->the_sink = *sink;
 	test_ram_init(&f->ram, &f->host.host, 0, RAM_SIZE);
 	space = (struct peal_space_config){ .host = &f->host.host };
 	assert_int_equal(peal_space_new(&f->io, &space), 0);
@@ -193,6 +198,11 @@ static inline void fixture_init(struct fixture *f)
 			 0);
 	config = function_config(f);
 	assert_int_equal(peal_pci_function_new(&f->function, &config), 0);
+}
+
+static inline void fixture_init(struct fixture *f)
+{
+	fixture_init_sink(f, NULL);
 }
 
 static inline void fixture_plug(struct fixture *f)
@@ -278,9 +288,10 @@ static inline bool is_mapped(struct peal_space *space, uint64_t address)
 /* ---- MSI-X ---- */
 
 /* VECTORS in BAR 0 of their own, all in use, plugged, mastering the bus, not enabled. */
-static inline void fixture_init_msix(struct fixture *f, unsigned vectors)
+static inline void fixture_init_msix_sink(struct fixture *f, unsigned vectors,
+					  const struct peal_msi_sink *sink)
 {
-	fixture_init(f);
+	fixture_init_sink(f, sink);
 	assert_int_equal(peal_pci_function_add_msix_exclusive(f->function, vectors, 0), 0);
 	f->msix = peal_pci_function_msix(f->function);
 	assert_non_null(f->msix);
@@ -290,6 +301,11 @@ static inline void fixture_init_msix(struct fixture *f, unsigned vectors)
 		assert_int_equal(peal_msix_use(f->msix, v), 0);
 	fixture_plug(f);
 	set_command(f, COMMAND_BUS_MASTER | COMMAND_MEMORY);
+}
+
+static inline void fixture_init_msix(struct fixture *f, unsigned vectors)
+{
+	fixture_init_msix_sink(f, vectors, NULL);
 }
 
 static inline void set_control(struct fixture *f, unsigned control)
