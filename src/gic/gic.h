@@ -152,15 +152,29 @@ void gic_redist_init(struct gic_redist *redist, const struct peal_redist_config 
 #define ENTRY_ICID(entry)  ((uint32_t)((entry) >> 32 & 0xffff))
 #define ENTRY_INTID(entry) ((uint32_t)(entry))
 
-/* Events in chunks that are allocated when the first of theirs is mapped. */
+/*
+ * Events in chunks that are allocated when the first of theirs is mapped. A device with few has
+ * them right behind it: a send then waits for its device and its entry at the same time, not for
+ * one after the other.
+ */
+#define SMALL_EVENT_BITS 6u
+
 struct its_device {
 	uint32_t id;
 	uint8_t event_bits;
 	uint8_t chunk_bits;
 	uint32_t mapped; /* events */
 	uint64_t itt;    /* guest address of the interrupt translation table */
-	uint64_t *chunks[];
+	union {
+		uint64_t entries[0]; /* event_bits <= SMALL_EVENT_BITS */
+		uint64_t *chunks[0]; /* else */
+	};
 };
+
+static inline bool its_is_small(const struct its_device *device)
+{
+	return device->event_bits <= SMALL_EVENT_BITS;
+}
 
 #define RADIX_BITS 8u
 #define RADIX_SIZE (1u << RADIX_BITS)

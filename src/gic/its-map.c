@@ -81,13 +81,6 @@ bool its_table_has(struct peal_its *its, unsigned n, uint64_t id)
 
 /* ---- devices ---- */
 
-static uint64_t device_size(const struct its_device *device)
-{
-	uint64_t chunks = PEAL_BIT(device->event_bits - device->chunk_bits);
-
-	return sizeof(*device) + chunks * sizeof(device->chunks[0]);
-}
-
 static uint64_t chunk_size(const struct its_device *device)
 {
 	return PEAL_BIT(device->chunk_bits) * sizeof(uint64_t);
@@ -98,10 +91,16 @@ static uint32_t chunk_count(const struct its_device *device)
 	return UINT32_C(1) << (device->event_bits - device->chunk_bits);
 }
 
-/* A chunk holds 16 events, more for devices so large that their list of chunks would grow. */
+static uint64_t device_size(const struct its_device *device)
+{
+	return sizeof(*device) + (its_is_small(device) ? chunk_size(device)
+						       : chunk_count(device) * sizeof(uint64_t *));
+}
+
+/* A chunk holds 64 events, more for devices so large that their list of chunks would grow. */
 static unsigned chunk_bits(unsigned event_bits)
 {
-	unsigned bits = event_bits > 16 ? event_bits - 12 : 4;
+	unsigned bits = event_bits > 16 ? event_bits - 10 : SMALL_EVENT_BITS;
 
 	return bits < event_bits ? bits : event_bits;
 }
@@ -163,16 +162,25 @@ void its_clear_pending(struct peal_its *its, uint64_t entry)
 	gic_command_unpend(its->gic, its_find_target(its, ENTRY_ICID(entry)), ENTRY_INTID(entry));
 }
 
+static void clear_entries(struct peal_its *its, const uint64_t *entries, uint64_t count)
+{
+	for (uint64_t i = 0; i < count; i++) {
+		if (entries[i])
+			its_clear_pending(its, entries[i]);
+	}
+}
+
 /* Of a device that no send can see. */
 static void free_device(struct peal_its *its, struct its_device *device)
 {
-	for (uint32_t i = 0; i < chunk_count(device); i++) {
+	uint64_t per_chunk = PEAL_BIT(device->chunk_bits);
+
+	if (its_is_small(device))
+		clear_entries(its, device->entries, per_chunk);
+	for (uint32_t i = 0; !its_is_small(device) && i < chunk_count(device); i++) {
 		uint64_t *chunk = device->chunks[i];
 
-		for (uint64_t j = 0; chunk && j < PEAL_BIT(device->chunk_bits); j++) {
-			if (chunk[j])
-				its_clear_pending(its, chunk[j]);
-		}
+		clear_entries(its, chunk, chunk ? per_chunk : 0);
 		release(its, chunk, chunk_size(device));
 	}
 	its->nevents -= device->mapped;
@@ -256,17 +264,16 @@ void its_unmap_all_devices(struct peal_its *its)
 
 int its_map_event(struct peal_its *its, struct its_device *device, uint32_t event, uint64_t entry)
 {
-	uint64_t **slot = &device->chunks[event >> device->chunk_bits];
-	uint64_t *place, old;
+	uint64_t *place = its_find_entry(device, event), old;
 
-	if (!*slot) {
+	if (!place) {
 		uint64_t *chunk = allocate(its, chunk_size(device));
 
 		if (!chunk)
 			return -ENOMEM;
-		peal_epoch_store(slot, chunk);
+		peal_epoch_store(&device->chunks[event >> device->chunk_bits], chunk);
+		place = its_find_entry(device, event);
 	}
-	place = its_find_entry(device, event);
 	old = *place;
 	peal_epoch_store(place, entry);
 	if (!old) {

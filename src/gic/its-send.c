@@ -27,6 +27,8 @@ uint64_t *its_find_entry(struct its_device *device, uint32_t event)
 
 	if (peal_unlikely(event >> device->event_bits))
 		return NULL;
+	if (peal_likely(its_is_small(device)))
+		return &device->entries[event];
 	chunk = peal_epoch_load(&device->chunks[event >> device->chunk_bits]);
 	if (peal_unlikely(!chunk))
 		return NULL;
