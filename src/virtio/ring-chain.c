@@ -79,6 +79,27 @@ static bool enter_indirect(struct peal_vring *ring, const struct descriptor *d, 
 	return true;
 }
 
+/* Buffers of one driver mostly lie in one range: it is looked up again only below the last one. */
+static void *translate(struct peal_vring *ring, uint64_t address, bool writable,
+		       uint64_t *contiguous)
+{
+	struct peal_vring_window *window = &ring->windows[writable];
+	uint64_t offset = address - window->address;
+
+	if (peal_unlikely(offset >= window->size)) {
+		uint64_t size;
+		uint8_t *host = peal_space_translate(
+			ring->space, address, writable ? PEAL_MEM_WRITE : PEAL_MEM_READ, &size);
+
+		if (!host)
+			return NULL;
+		*window = (struct peal_vring_window){ address, size, host };
+		offset = 0;
+	}
+	*contiguous = window->size - offset;
+	return window->host + offset;
+}
+
 /* Translates a buffer: one segment per mapped range that it touches. */
 static bool add_segments(struct peal_vring *ring, struct peal_vring_chain *chain, uint64_t address,
 			 uint32_t length, bool writable)
@@ -95,9 +116,7 @@ static bool add_segments(struct peal_vring *ring, struct peal_vring_chain *chain
 		struct peal_vring_segment *segment = &chain->segments[chain->nsegments];
 		uint64_t contiguous;
 		uint32_t part = length;
-		void *host = peal_space_translate(ring->space, address,
-						  writable ? PEAL_MEM_WRITE : PEAL_MEM_READ,
-						  &contiguous);
+		void *host = translate(ring, address, writable, &contiguous);
 
 		if (peal_unlikely(!host || chain->nsegments == chain->max_segments)) {
 			peal_vring_break(ring, host ? PEAL_VRING_FAULT_SEGMENTS
@@ -178,18 +197,35 @@ static bool walk(struct peal_vring *ring, struct peal_vring_chain *chain)
 	return false;
 }
 
-bool peal_vring_pop(struct peal_vring *ring, struct peal_vring_chain *chain)
+static uint16_t next_head(const struct peal_vring *ring)
 {
 	uint16_t mask = (uint16_t)(ring->size - 1);
+	size_t entry = PEAL_VRING_RING + 2 * (size_t)(ring->next_avail & mask);
+
+	return peal_atomic_load_le16(ring->avail + entry, __ATOMIC_RELAXED);
+}
+
+/* Another CPU wrote the descriptors of the next chain: they come while this one is worked on. */
+static void prefetch_next(const struct peal_vring *ring)
+{
+	uint16_t head;
+
+	if (ring->next_avail == ring->seen_avail)
+		return;
+	head = next_head(ring);
+	if (head < ring->size)
+		__builtin_prefetch(ring->desc + head * (size_t)PEAL_VRING_DESC_SIZE);
+}
+
+bool peal_vring_pop(struct peal_vring *ring, struct peal_vring_chain *chain)
+{
 	uint16_t head;
 
 	if (peal_unlikely(peal_vring_is_broken(ring)) || ring->budget == 0)
 		return false;
 	if (ring->next_avail == ring->seen_avail && !peal_vring_look(ring))
 		return false;
-	head = peal_atomic_load_le16(ring->avail + PEAL_VRING_RING +
-					     2 * (size_t)(ring->next_avail & mask),
-				     __ATOMIC_RELAXED);
+	head = next_head(ring);
 	if (peal_unlikely(head >= ring->size)) {
 		peal_vring_break(ring, PEAL_VRING_FAULT_HEAD);
 		return false;
@@ -203,6 +239,7 @@ bool peal_vring_pop(struct peal_vring *ring, struct peal_vring_chain *chain)
 		return false;
 	ring->next_avail++;
 	ring->budget--;
+	prefetch_next(ring);
 	/* Only whoever serves the queue writes it. */
 	__atomic_store_n(&ring->popped, ring->popped + 1, __ATOMIC_RELAXED);
 	return true;

@@ -94,6 +94,7 @@ bool peal_vring_begin(struct peal_vring *ring, struct peal_space *space)
 		peal_vring_break(ring, PEAL_VRING_FAULT_RING);
 		return false;
 	}
+	memset(ring->windows, 0, sizeof(ring->windows));
 	ring->space = space;
 	return true;
 }

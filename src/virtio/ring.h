@@ -16,6 +16,13 @@
 #include <peal/mem.h>
 #include <peal/virtio.h>
 
+/* Memory that was translated in this section, so need not be again: to the end of its range. */
+struct peal_vring_window {
+	uint64_t address;
+	uint64_t size; /* 0: none */
+	uint8_t *host;
+};
+
 struct peal_vring {
 	/* Of the driver, since peal_vring_start(). */
 	uint64_t desc_address;
@@ -40,6 +47,7 @@ struct peal_vring {
 	const uint8_t *desc;
 	const uint8_t *avail;
 	uint8_t *used;
+	struct peal_vring_window windows[2]; /* of buffers: readable, writable */
 
 	uint64_t popped; /* chains, ever; relaxed: others read it */
 };

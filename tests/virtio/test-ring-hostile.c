@@ -245,6 +245,20 @@ static void read_only_memory_as_writable(void **state)
 	expect_pop_breaks(PEAL_VRING_FAULT_ADDRESS);
 }
 
+/* After the same memory was read, and so translated, already. */
+static void read_only_memory_as_writable_after_reading(void **state)
+{
+	static uint8_t rom[0x1000];
+
+	(void)state;
+	assert_int_equal(peal_space_map(f.space, 0x1000, sizeof(rom), rom, PEAL_MEM_READ), 0);
+	write_desc(&f, DESC, 0, 0x1000, 4, NEXT, 1);
+	write_desc(&f, DESC, 1, DATA, 4, NEXT | WRITE, 2);
+	write_desc(&f, DESC, 2, 0x1100, 4, WRITE, 0);
+	offer(&f, 0);
+	expect_pop_breaks(PEAL_VRING_FAULT_ADDRESS);
+}
+
 static int accessor_read(void *user, uint64_t offset, void *bytes, size_t size)
 {
 	(void)user;
@@ -500,6 +514,7 @@ int main(void)
 		TEST(a_length_that_wraps_to_mapped_memory),
 		TEST(a_buffer_with_a_hole),
 		TEST(read_only_memory_as_writable),
+		TEST(read_only_memory_as_writable_after_reading),
 		TEST(registers_as_memory),
 		TEST(readable_after_writable),
 		TEST(indirect_in_indirect),

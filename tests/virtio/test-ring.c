@@ -94,6 +94,34 @@ static void a_buffer_across_ranges_becomes_several_segments(void **state)
 	assert_false(peal_vring_chain_write(&f.chain, UINT64_MAX, "z", 2));
 }
 
+/* What was translated in one section means nothing in the next. */
+static void memory_that_moved_is_found_again(void **state)
+{
+	static uint8_t first[0x1000], second[0x1000], *const memories[] = { first, second, first };
+	const uint64_t address = RAM + RAM_SIZE;
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(peal_space_map(f.space, address, 0x1000, memories[i], PEAL_MEM_RW),
+				 0);
+		write_desc(&f, DESC, 0, address + 0x800, 4, NEXT, 1);
+		write_desc(&f, DESC, 1, address + 0x900, 4, NEXT, 2);
+		write_desc(&f, DESC, 2, address + 0x10, 4, NEXT, 3);
+		write_desc(&f, DESC, 3, address + 0x20, 4, WRITE, 0);
+		offer(&f, 0);
+		begin();
+		assert_true(peal_vring_pop(&f.ring, &f.chain));
+		assert_ptr_equal(f.segments[0].host, memories[i] + 0x800);
+		assert_ptr_equal(f.segments[1].host, memories[i] + 0x900);
+		assert_ptr_equal(f.segments[2].host, memories[i] + 0x10);
+		assert_ptr_equal(f.segments[3].host, memories[i] + 0x20);
+		peal_vring_push(&f.ring, &f.chain, 0);
+		(void)peal_vring_publish(&f.ring);
+		peal_vring_end(&f.ring);
+		assert_int_equal(peal_space_unmap(f.space, address, 0x1000), 0);
+	}
+}
+
 static void chain_read_gathers_readable_bytes_only(void **state)
 {
 	char bytes[8] = "";
@@ -477,6 +505,7 @@ int main(void)
 		TEST(an_empty_ring_has_no_chain),
 		TEST(pop_translates_each_descriptor),
 		TEST(a_buffer_across_ranges_becomes_several_segments),
+		TEST(memory_that_moved_is_found_again),
 		TEST(chain_read_gathers_readable_bytes_only),
 		TEST(chain_write_zeroes_without_bytes),
 		TEST(an_indirect_table_may_stand_anywhere),
