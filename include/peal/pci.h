@@ -44,10 +44,13 @@ struct peal_msix;
  * back to its first state. No message of the function is sent and no DMA is made on its behalf
  * after this returns until the driver starts again. Called without locks.
  * bus_master: Command.BusMaster changed; may be NULL. Called without locks.
+ * intx_eoi: the guest ended an interrupt of the function's INTx line (peal_pci_bus_intx_eoi): lower
+ * the line if its cause is gone. May be NULL.
  */
 struct peal_pci_function_ops {
 	void (*reset)(void *user);
 	void (*bus_master)(void *user, bool enabled);
+	void (*intx_eoi)(void *user);
 };
 
 struct peal_pci_function_config {
@@ -239,7 +242,7 @@ PEAL_PUBLIC struct peal_msi_msg peal_msix_message(const struct peal_msix *msix, 
  * begin, commit: around the uses and releases of one access, or of one peal_msix_begin() bracket;
  *	not called when there are none. May be NULL.
  *
- * Called with the function's MSI-X mutex held: nothing but peal_msix_notify() of the function.
+ * Called with the function's MSI-X or MSI mutex held: nothing but notify of the function.
  */
 struct peal_vector_consumer {
 	int (*use)(void *user, unsigned vector, const struct peal_msi_msg *msg);
@@ -283,6 +286,62 @@ PEAL_PUBLIC void peal_msix_counters(const struct peal_msix *msix, unsigned vecto
 /* Writes to the PBA, which is read-only: they change nothing. */
 PEAL_PUBLIC uint64_t peal_msix_pba_writes(const struct peal_msix *msix);
 
+/* ---- MSI ---- */
+
+struct peal_msi;
+
+#define PEAL_MSI_VECTORS_MAX 32u
+
+struct peal_msi_config {
+	unsigned vectors;   /* 1, 2, 4, 8, 16 or 32 */
+	bool wide;          /* 64-bit addresses */
+	bool maskable;      /* per-vector masking: Mask and Pending registers */
+	bool extended_data; /* 32 bits of data */
+	uint8_t position;   /* of the capability; 0: next free */
+};
+
+/*
+ * Adds MSI. Vectors work as those of MSI-X: masked while their mask bit is set or MSI is not
+ * enabled, or while MSI-X is. -EINVAL: not that many vectors, or the position is taken. -EBUSY: the
+ * function has MSI. -ENOMEM.
+ */
+PEAL_PUBLIC int peal_pci_function_add_msi(struct peal_pci_function *function,
+					  const struct peal_msi_config *config);
+
+/* NULL: the function has none. */
+PEAL_PUBLIC struct peal_msi *peal_pci_function_msi(struct peal_pci_function *function);
+
+/* As peal_msix_notify(). A vector past the enabled ones is raised as vector modulo their number. */
+PEAL_PUBLIC int peal_msi_notify(struct peal_msi *msi, unsigned vector);
+
+PEAL_PUBLIC unsigned peal_msi_vectors(const struct peal_msi *msi);
+/* How many vectors the guest enabled; 0: MSI is not enabled. */
+PEAL_PUBLIC unsigned peal_msi_enabled(const struct peal_msi *msi);
+
+/* These as those of MSI-X. */
+PEAL_PUBLIC int peal_msi_use(struct peal_msi *msi, unsigned vector);
+PEAL_PUBLIC void peal_msi_unuse(struct peal_msi *msi, unsigned vector);
+PEAL_PUBLIC void peal_msi_unuse_all(struct peal_msi *msi);
+PEAL_PUBLIC bool peal_msi_is_masked(const struct peal_msi *msi, unsigned vector);
+PEAL_PUBLIC bool peal_msi_is_pending(const struct peal_msi *msi, unsigned vector);
+PEAL_PUBLIC struct peal_msi_msg peal_msi_message(const struct peal_msi *msi, unsigned vector);
+PEAL_PUBLIC int peal_msi_set_consumer(struct peal_msi *msi,
+				      const struct peal_vector_consumer *consumer, void *user);
+PEAL_PUBLIC void peal_msi_counters(const struct peal_msi *msi, unsigned vector,
+				   struct peal_msix_counters *ret);
+
+/* ---- INTx ---- */
+
+/*
+ * The device's wish for its level-triggered line, from any thread. The line follows it unless
+ * Command.InterruptDisable is set, MSI or MSI-X is enabled, or the function has no pin or is in
+ * D3hot; Status.InterruptStatus shows the wish. A reset takes the wish back.
+ */
+PEAL_PUBLIC void peal_pci_function_set_intx(struct peal_pci_function *function, bool asserted);
+
+/* Does the function assert its line? */
+PEAL_PUBLIC bool peal_pci_function_intx_line(struct peal_pci_function *function);
+
 /* ---- bus ---- */
 
 struct peal_pci_bus_config {
@@ -293,6 +352,13 @@ struct peal_pci_bus_config {
 	struct peal_space *io;     /* where I/O BARs appear; NULL: they do not decode */
 	struct peal_space *dma;    /* what the functions read and write */
 	struct peal_msi_sink sink; /* where their messages go */
+	/*
+	 * The level of the bus's line PIN (0..3 = INTA#..INTD#, after the swizzle of device numbers)
+	 * changed, or it is still asserted after an EOI. Leaf: locks of functions and the bus may be
+	 * held. NULL: not connected.
+	 */
+	void (*intx)(void *user, unsigned pin, bool asserted);
+	void *intx_user;
 	/* A memory BAR decodes only when it lies in one of these; size 0: none. */
 	uint64_t window32_address, window32_size;
 	uint64_t window64_address, window64_size;
@@ -315,6 +381,15 @@ PEAL_PUBLIC int peal_pci_bus_plug(struct peal_pci_bus *bus, uint8_t devfn,
  * began before its reset may still be on its way to the bus's sink.
  */
 PEAL_PUBLIC void peal_pci_bus_unplug(struct peal_pci_bus *bus, struct peal_pci_function *function);
+
+/* The level of a line: whether any function asserts it. PIN 0..3. */
+PEAL_PUBLIC bool peal_pci_bus_intx_level(struct peal_pci_bus *bus, unsigned pin);
+
+/*
+ * The interrupt controller saw the end of an interrupt of the line: functions on it may lower it
+ * (ops->intx_eoi); if it is still asserted after that, intx is called again.
+ */
+PEAL_PUBLIC void peal_pci_bus_intx_eoi(struct peal_pci_bus *bus, unsigned pin);
 
 /*
  * The bus's configuration space as an accessor of 1 MiB (ECAM, PCI Express §7.2.2): map it with

@@ -18,6 +18,8 @@ struct peal_pci_bus {
 	struct peal_mutex mutex;
 	struct peal_epoch epoch; /* accesses through ECAM, which may be mapped anywhere */
 	struct peal_pci_function *functions[BUS_FUNCTIONS];
+	struct peal_mutex intx_mutex; /* innermost: intx */
+	unsigned intx[4];             /* functions that assert INTA#..INTD# */
 	uint64_t misplaced;
 };
 
@@ -30,6 +32,8 @@ int peal_pci_bus_new(struct peal_pci_bus **ret, const struct peal_pci_bus_config
 		return -ENOMEM;
 	bus->config = *config;
 	r = peal_mutex_init(&bus->mutex, config->host);
+	if (r == 0)
+		r = peal_mutex_init(&bus->intx_mutex, config->host);
 	if (r == 0)
 		r = peal_epoch_init(&bus->epoch, config->host);
 	if (r < 0) {
@@ -47,6 +51,7 @@ void peal_pci_bus_free(struct peal_pci_bus *bus)
 	for (unsigned i = 0; i < BUS_FUNCTIONS; i++)
 		PEAL_ASSERT(!bus->functions[i]);
 	peal_epoch_done(&bus->epoch);
+	peal_mutex_done(&bus->intx_mutex);
 	peal_mutex_done(&bus->mutex);
 	peal_free(bus->config.host, bus, sizeof(*bus));
 }
@@ -185,8 +190,11 @@ int peal_pci_bus_plug(struct peal_pci_bus *bus, uint8_t devfn, struct peal_pci_f
 		__atomic_store_n(&function->dma, c->dma, __ATOMIC_RELAXED);
 		if (function->msix)
 			pci_msix_connect(function->msix, &c->sink, requester_id);
+		if (function->msi)
+			pci_msi_connect(function->msi, &c->sink, requester_id);
 		__atomic_store_n(&function->bus, bus, __ATOMIC_RELEASE);
 		peal_epoch_store(&bus->functions[devfn], function);
+		pci_intx_evaluate(function);
 		r = 0;
 	}
 	peal_mutex_unlock(&function->mutex);
@@ -210,6 +218,7 @@ void peal_pci_bus_unplug(struct peal_pci_bus *bus, struct peal_pci_function *fun
 		peal_space_sync(bus->config.io);
 	/* Without a bus it cannot become its master any more, and the reset makes it stop. */
 	peal_mutex_lock(&function->mutex);
+	pci_intx_detach(function);
 	__atomic_store_n(&function->bus, NULL, __ATOMIC_RELEASE);
 	peal_mutex_unlock(&function->mutex);
 	peal_pci_function_reset(function);
@@ -219,6 +228,53 @@ void peal_pci_bus_unplug(struct peal_pci_bus *bus, struct peal_pci_function *fun
 uint64_t peal_pci_bus_misplaced(const struct peal_pci_bus *bus)
 {
 	return peal_counted(&bus->misplaced);
+}
+
+/* ---- INTx ---- */
+
+void pci_bus_intx(struct peal_pci_bus *bus, unsigned pin, bool asserted)
+{
+	const struct peal_pci_bus_config *c = &bus->config;
+
+	pin %= 4;
+	peal_mutex_lock(&bus->intx_mutex);
+	if (asserted ? bus->intx[pin]++ == 0 : --bus->intx[pin] == 0) {
+		if (c->intx)
+			c->intx(c->intx_user, pin, asserted);
+	}
+	peal_mutex_unlock(&bus->intx_mutex);
+}
+
+bool peal_pci_bus_intx_level(struct peal_pci_bus *bus, unsigned pin)
+{
+	bool level;
+
+	PEAL_ASSERT(pin < 4);
+	peal_mutex_lock(&bus->intx_mutex);
+	level = bus->intx[pin] > 0;
+	peal_mutex_unlock(&bus->intx_mutex);
+	return level;
+}
+
+void peal_pci_bus_intx_eoi(struct peal_pci_bus *bus, unsigned pin)
+{
+	const struct peal_pci_bus_config *c = &bus->config;
+	unsigned token = peal_epoch_enter(&bus->epoch);
+
+	PEAL_ASSERT(pin < 4);
+	for (unsigned i = 0; i < BUS_FUNCTIONS; i++) {
+		struct peal_pci_function *function = peal_epoch_load(&bus->functions[i]);
+
+		if (function && pci_intx_pin(function) == pin && function->ops &&
+		    function->ops->intx_eoi)
+			function->ops->intx_eoi(function->user);
+	}
+	peal_epoch_leave(&bus->epoch, token);
+	/* A line that nobody lowered fires again. */
+	peal_mutex_lock(&bus->intx_mutex);
+	if (bus->intx[pin] && c->intx)
+		c->intx(c->intx_user, pin, true);
+	peal_mutex_unlock(&bus->intx_mutex);
 }
 
 /* ---- ECAM: device 19:15, function 14:12, register 11:0 ---- */

@@ -31,6 +31,7 @@ static void write_power_state(void *owner, const struct peal_reg_write *write)
 		return;
 	}
 	function->powered_down = true;
+	pci_intx_evaluate(function);
 	function->deferred |= PCI_DEFERRED_DECODE | PCI_DEFERRED_BUS_MASTER;
 }
 

@@ -51,6 +51,7 @@ void peal_pci_function_free(struct peal_pci_function *function)
 	if (!function)
 		return;
 	PEAL_ASSERT(!function->bus);
+	pci_msi_free(function->msi);
 	pci_msix_free(function->msix);
 	peal_mutex_done(&function->mutex);
 	peal_free(function->host, function, sizeof(*function));
@@ -110,6 +111,8 @@ static void update_bus_master(struct peal_pci_function *function)
 	was = __atomic_exchange_n(&function->bus_master, enabled, __ATOMIC_SEQ_CST);
 	if (function->msix)
 		pci_msix_set_bus_master(function->msix, enabled);
+	if (function->msi)
+		pci_msi_set_bus_master(function->msi, enabled);
 	peal_mutex_unlock(&function->mutex);
 	if (was != enabled && function->ops && function->ops->bus_master)
 		function->ops->bus_master(function->user, enabled);
@@ -143,6 +146,10 @@ void peal_pci_function_reset(struct peal_pci_function *function)
 	function->deferred = 0;
 	if (function->msix)
 		pci_msix_reset(function->msix);
+	if (function->msi)
+		pci_msi_reset(function->msi);
+	function->intx_wish = false;
+	pci_intx_evaluate(function);
 	peal_mutex_unlock(&function->mutex);
 
 	update_bus_master(function);
@@ -151,6 +158,8 @@ void peal_pci_function_reset(struct peal_pci_function *function)
 		function->ops->reset(function->user);
 	if (function->msix)
 		pci_msix_clear_pending(function->msix);
+	if (function->msi)
+		pci_msi_clear_pending(function->msi);
 }
 
 bool peal_pci_function_is_bus_master(const struct peal_pci_function *function)

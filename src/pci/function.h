@@ -9,16 +9,19 @@
 #define PCI_HEADER_SIZE       64u
 #define PCI_CONVENTIONAL_SIZE 256u
 
-#define PCI_COMMAND             0x04u
-#define PCI_COMMAND_IO          0x0001u
-#define PCI_COMMAND_MEMORY      0x0002u
-#define PCI_COMMAND_BUS_MASTER  0x0004u
-#define PCI_STATUS              0x06u
-#define PCI_STATUS_CAPABILITIES 0x0010u
-#define PCI_BAR0                0x10u
-#define PCI_CAPABILITIES        0x34u
+#define PCI_COMMAND              0x04u
+#define PCI_COMMAND_IO           0x0001u
+#define PCI_COMMAND_MEMORY       0x0002u
+#define PCI_COMMAND_BUS_MASTER   0x0004u
+#define PCI_COMMAND_INTX_DISABLE 0x0400u
+#define PCI_STATUS               0x06u
+#define PCI_STATUS_CAPABILITIES  0x0010u
+#define PCI_BAR0                 0x10u
+#define PCI_CAPABILITIES         0x34u
+#define PCI_INTERRUPT_PIN        0x3du
 
 #define PCI_CAP_ID_PM      0x01u
+#define PCI_CAP_ID_MSI     0x05u
 #define PCI_CAP_ID_VENDOR  0x09u
 #define PCI_CAP_ID_EXPRESS 0x10u
 #define PCI_CAP_ID_MSIX    0x11u
@@ -50,6 +53,9 @@ struct peal_pci_function {
 	struct peal_reg_bank bank;
 	struct pci_bar bars[PEAL_PCI_BARS];
 	struct peal_msix *msix;
+	struct peal_msi *msi;
+	bool intx_wish; /* of the device */
+	bool intx_line; /* what the bus sees of it */
 	uint32_t config_size;
 	unsigned deferred;
 	bool powered_down;        /* in D3hot: nothing but configuration works */
@@ -99,6 +105,23 @@ void pci_bus_update_decode(struct peal_pci_bus *bus, struct peal_pci_function *f
 uint32_t pci_bar_register(const struct peal_pci_function *function, unsigned index, uint32_t value);
 /* bar.c: accessor of a struct pci_bar. */
 extern const struct peal_mem_ops pci_bar_mem_ops;
+
+/* intx.c; under the function's mutex: the line after a change of what it depends on. */
+void pci_intx_evaluate(struct peal_pci_function *function);
+/* Lowers the line before the function leaves its bus. */
+void pci_intx_detach(struct peal_pci_function *function);
+/* Pin of the bus, after the swizzle; ~0: the function has none. */
+unsigned pci_intx_pin(const struct peal_pci_function *function);
+/* bus.c: a function's line on PIN of the bus changed. */
+void pci_bus_intx(struct peal_pci_bus *bus, unsigned pin, bool asserted);
+
+/* msi.c; evaluate and reset under the function's mutex */
+void pci_msi_free(struct peal_msi *msi);
+void pci_msi_evaluate(struct peal_msi *msi);
+void pci_msi_reset(struct peal_msi *msi);
+void pci_msi_connect(struct peal_msi *msi, const struct peal_msi_sink *sink, uint32_t requester_id);
+void pci_msi_set_bus_master(struct peal_msi *msi, bool enabled);
+void pci_msi_clear_pending(struct peal_msi *msi);
 
 /* msix.c */
 void pci_msix_free(struct peal_msix *msix);

@@ -9,6 +9,8 @@ static void write_command(void *owner, const struct peal_reg_write *write)
 
 	if (changed & (PCI_COMMAND_IO | PCI_COMMAND_MEMORY))
 		function->deferred |= PCI_DEFERRED_DECODE;
+	if (changed & PCI_COMMAND_INTX_DISABLE)
+		pci_intx_evaluate(function);
 	if (changed & PCI_COMMAND_BUS_MASTER)
 		function->deferred |= PCI_DEFERRED_BUS_MASTER;
 }

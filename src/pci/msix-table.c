@@ -34,6 +34,10 @@ static void write_control(void *owner, const struct peal_reg_write *write)
 	peal_mutex_lock(&msix->vectors.mutex);
 	set_control(msix, write->value);
 	peal_mutex_unlock(&msix->vectors.mutex);
+	/* MSI gives way, and INTx is not used while messages are. */
+	if (msix->function->msi)
+		pci_msi_evaluate(msix->function->msi);
+	pci_intx_evaluate(msix->function);
 }
 
 static uint64_t read_address_low(void *owner, const struct peal_reg *reg, unsigned index)
