@@ -216,6 +216,7 @@ struct peal_path_counters {
 	uint64_t lost; /* raised - merged_pba - merged_lpi - handled; exact once all is quiet */
 };
 
+/* GUEST is NULL while there is none. */
 PEAL_PUBLIC void peal_machine_path(struct peal_machine *machine, struct peal_msix *msix,
 				   const struct peal_guest *guest, struct peal_path_counters *ret);
 

@@ -3,6 +3,10 @@
 #include <peal/bits.h>
 #include <peal/machine.h>
 
+/*
+ * From the end of the path to its beginning: what is counted at a station was counted at those
+ * before it, so nothing that moves meanwhile makes more arrive than set out.
+ */
 void peal_machine_path(struct peal_machine *machine, struct peal_msix *msix,
 		       const struct peal_guest *guest, struct peal_path_counters *ret)
 {
@@ -10,19 +14,10 @@ void peal_machine_path(struct peal_machine *machine, struct peal_msix *msix,
 	struct peal_msix_counters m;
 	struct peal_its_counters i;
 
-	peal_msix_counters(msix, PEAL_MSIX_ALL, &m);
-	peal_its_counters(peal_machine_its(machine), &i);
-	p.raised = m.sent - m.refired + m.pended + m.merged + m.dropped;
-	p.pended = m.pended;
-	p.merged_pba = m.merged;
-	p.dropped = m.dropped;
-	p.sent = m.sent;
-	p.unrouted = peal_counted(&peal_machine_router(machine)->unrouted);
-	p.misdirected = i.misdirected;
-	p.unmapped = i.unmapped;
-	p.no_collection = i.no_collection;
-	p.disabled = i.disabled;
-	p.translated = i.translated;
+	if (guest) {
+		p.handled = peal_guest_handled(guest);
+		p.unhandled = peal_guest_unhandled(guest);
+	}
 	for (unsigned n = 0; n < peal_machine_vcpus(machine); n++) {
 		struct peal_redist_counters r;
 
@@ -31,8 +26,19 @@ void peal_machine_path(struct peal_machine *machine, struct peal_msix *msix,
 		p.silent += r.disabled;
 		p.acknowledged += r.acknowledged;
 	}
-	p.unhandled = peal_guest_unhandled(guest);
-	p.handled = peal_guest_handled(guest);
+	peal_its_counters(peal_machine_its(machine), &i);
+	p.misdirected = i.misdirected;
+	p.unmapped = i.unmapped;
+	p.no_collection = i.no_collection;
+	p.disabled = i.disabled;
+	p.translated = i.translated;
+	p.unrouted = peal_counted(&peal_machine_router(machine)->unrouted);
+	peal_msix_counters(msix, PEAL_MSIX_ALL, &m);
+	p.raised = m.sent - m.refired + m.pended + m.merged + m.dropped;
+	p.pended = m.pended;
+	p.merged_pba = m.merged;
+	p.dropped = m.dropped;
+	p.sent = m.sent;
 	p.lost = p.raised - p.merged_pba - p.merged_lpi - p.handled;
 	*ret = p;
 }
@@ -49,7 +55,8 @@ const char *peal_path_diagnose(const struct peal_path_counters *p)
 				  "(NO_VECTOR) for its queues" },
 		{ p->dropped > 0, "messages were dropped at the function: Command.BusMaster is 0, "
 				  "and an MSI-X message is a memory write" },
-		{ p->pended > 0 && p->sent == 0,
+		/* What an unmask sends after all is in sent, and was raised before. */
+		{ p->sent + p->merged_pba + p->dropped < p->raised,
 		  "raises stay in the pending bit array: the vectors are masked by their Mask bit, "
 		  "by Function Mask, or MSI-X is not enabled" },
 		{ p->unrouted > 0, "messages went to an address where no interrupt controller "
