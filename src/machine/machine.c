@@ -193,6 +193,17 @@ static void make_vcpus(struct peal_machine *machine)
 	}
 }
 
+/* Waits are not to depend on who sets the time of day. */
+static void init_changed(struct peal_machine *machine)
+{
+	pthread_condattr_t attributes;
+
+	(void)pthread_condattr_init(&attributes);
+	(void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	(void)pthread_cond_init(&machine->changed, &attributes);
+	(void)pthread_condattr_destroy(&attributes);
+}
+
 int peal_machine_new(struct peal_machine **ret, const struct peal_machine_config *config)
 {
 	const struct peal_host *host = config->host ? config->host : peal_host_default();
@@ -208,7 +219,7 @@ int peal_machine_new(struct peal_machine **ret, const struct peal_machine_config
 	machine->host = host;
 	machine->config = *config;
 	(void)pthread_mutex_init(&machine->lock, NULL);
-	(void)pthread_cond_init(&machine->changed, NULL);
+	init_changed(machine);
 	machine->vcpus = peal_alloc(host, config->vcpus * sizeof(*machine->vcpus));
 	machine->redists = peal_alloc(host, config->vcpus * sizeof(*machine->redists));
 	if (!machine->vcpus || !machine->redists)
@@ -304,7 +315,7 @@ bool peal_machine_wait(struct peal_machine *machine, unsigned timeout_ms)
 	struct timespec until;
 	bool done;
 
-	(void)clock_gettime(CLOCK_REALTIME, &until);
+	(void)clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += timeout_ms / 1000;
 	until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
 	if (until.tv_nsec >= 1000000000) {
