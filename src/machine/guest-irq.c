@@ -182,6 +182,8 @@ int guest_irq_setup(void *user, unsigned vector, void (*handler)(void *arg), voi
 	guest->handlers[lpi - PEAL_GIC_FIRST_LPI] = (struct guest_handler){ handler, arg, 0 };
 	guest_lpi_configure(guest, lpi, GUEST_PRIORITY | 1);
 	guest_its_command(guest, ITS_MAPTI(f->found->devfn), vector | (uint64_t)lpi << 32, cpu);
+	/* A redistributor may have the configuration of the LPI's last use in its cache. */
+	guest_its_command(guest, ITS_INV(f->found->devfn), vector, 0);
 	guest_its_command(guest, ITS_SYNC, 0, (uint64_t)cpu << 16);
 	r = guest_its_sync(guest);
 	(void)pthread_mutex_unlock(&guest->lock);
