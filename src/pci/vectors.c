@@ -35,54 +35,65 @@ int pci_vectors_count_answer(struct pci_vectors *vectors, unsigned vector, int a
 	return answer;
 }
 
-static int send(struct pci_vectors *vectors, unsigned vector)
+static int deliver(struct pci_vectors *vectors, unsigned vector, const struct peal_msi_msg *msg)
 {
-	const struct peal_msi_msg msg = pci_vectors_message(vectors, vector);
 	int answer;
 
 	peal_count(&vectors->list[vector].sent, 1);
-	answer = peal_msi_deliver(&vectors->sink, &msg);
+	answer = peal_msi_deliver(&vectors->sink, msg);
 	return peal_likely(answer > 0) ? answer : pci_vectors_count_answer(vectors, vector, answer);
 }
 
+/* The message that the word S selects. False: the word is not S any more, nor is the message. */
+static bool message_of(const struct pci_vectors *vectors, unsigned vector, uint32_t s,
+		       struct peal_msi_msg *msg)
+{
+	const struct pci_vector *v = &vectors->list[vector];
+	unsigned select = s / PCI_VECTOR_SELECT & 1;
+
+	msg->address = __atomic_load_n(&v->address[select], __ATOMIC_ACQUIRE);
+	msg->data = __atomic_load_n(&v->data[select], __ATOMIC_ACQUIRE);
+	msg->requester_id = __atomic_load_n(&vectors->requester_id, __ATOMIC_RELAXED);
+	return __atomic_load_n(&v->state, __ATOMIC_RELAXED) == s;
+}
+
+/*
+ * A message is sent only if the vector was unmasked while it was read: under a mask the guest
+ * changes it register by register, and what is there in between is nobody's.
+ */
 int pci_vectors_raise_slow(struct pci_vectors *vectors, unsigned vector)
 {
 	struct pci_vector *v = &vectors->list[vector];
-	uint32_t s = __atomic_load_n(&v->state, __ATOMIC_ACQUIRE);
+	struct peal_msi_msg msg;
 
 	for (;;) {
+		uint32_t s = __atomic_load_n(&v->state, __ATOMIC_ACQUIRE);
+
 		if (s & PCI_VECTOR_UNUSED)
 			return 0;
-		if (!(s & PCI_VECTOR_MASKED))
-			break;
-		if (__atomic_compare_exchange_n(&v->state, &s, s | PCI_VECTOR_PENDING, false,
-						__ATOMIC_SEQ_CST, __ATOMIC_ACQUIRE)) {
+		if (s & PCI_VECTOR_MASKED) {
+			if (!__atomic_compare_exchange_n(&v->state, &s, s | PCI_VECTOR_PENDING,
+							 false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+				continue;
 			peal_count(s & PCI_VECTOR_PENDING ? &v->merged : &v->pended, 1);
 			return 0;
 		}
+		if (s & PCI_VECTOR_NO_BUS) {
+			peal_count(&vectors->rare[vector].dropped, 1);
+			return 0;
+		}
+		if (message_of(vectors, vector, s, &msg))
+			return deliver(vectors, vector, &msg);
 	}
-	if (s & PCI_VECTOR_NO_BUS) {
-		peal_count(&vectors->rare[vector].dropped, 1);
-		return 0;
-	}
-	return send(vectors, vector);
 }
 
 struct peal_msi_msg pci_vectors_message(const struct pci_vectors *vectors, unsigned vector)
 {
 	const struct pci_vector *v = &vectors->list[vector];
 	struct peal_msi_msg msg;
-	uint32_t s;
 
-	do {
-		unsigned select;
-
-		s = __atomic_load_n(&v->state, __ATOMIC_ACQUIRE);
-		select = s / PCI_VECTOR_SELECT & 1;
-		msg.address = __atomic_load_n(&v->address[select], __ATOMIC_ACQUIRE);
-		msg.data = __atomic_load_n(&v->data[select], __ATOMIC_ACQUIRE);
-	} while (__atomic_load_n(&v->state, __ATOMIC_RELAXED) != s);
-	msg.requester_id = __atomic_load_n(&vectors->requester_id, __ATOMIC_RELAXED);
+	while (!message_of(vectors, vector, __atomic_load_n(&v->state, __ATOMIC_ACQUIRE), &msg))
+		;
 	return msg;
 }
 
@@ -202,6 +213,7 @@ static void change(struct pci_vectors *vectors, unsigned vector, uint32_t set, u
 	uint32_t s = __atomic_load_n(&v->state, __ATOMIC_RELAXED), to;
 	bool was_masked = s & PCI_VECTOR_MASKED;
 	bool masked = ((s | set) & ~clear) & PCI_VECTOR_MASKED;
+	struct peal_msi_msg msg;
 	bool fire;
 
 	/* A consumer that cannot take it misses the vector's interrupts; the sink does not. */
@@ -219,10 +231,12 @@ static void change(struct pci_vectors *vectors, unsigned vector, uint32_t set, u
 	if (!fire)
 		return;
 	peal_count(&vectors->rare[vector].refired, 1);
-	if (to & PCI_VECTOR_NO_BUS)
+	if (to & PCI_VECTOR_NO_BUS) {
 		peal_count(&vectors->rare[vector].dropped, 1);
-	else
-		(void)send(vectors, vector);
+		return;
+	}
+	msg = pci_vectors_message(vectors, vector);
+	(void)deliver(vectors, vector, &msg);
 }
 
 static void change_all(struct pci_vectors *vectors, uint32_t set, uint32_t clear)

@@ -336,6 +336,40 @@ static void raise_and_unmask_at_the_same_moment_deliver(void **state)
 	fixture_done(&duel.storm.f);
 }
 
+/*
+ * A driver that moves a vector while its device raises: masks, writes register by register, unmasks.
+ * No message may have a half of the old and a half of the new: the rewriting is done under a mask.
+ */
+static void move_thread(void *user, unsigned index)
+{
+	struct storm *storm = user;
+	uint64_t random = 1;
+
+	if (index < 2) {
+		while (__atomic_load_n(&storm->busy, __ATOMIC_RELAXED) > 0) {
+			(void)peal_msix_notify(storm->f.msix, 3);
+			peal_count(&storm->raised[3], 1);
+		}
+		return;
+	}
+	for (unsigned i = 0; i < 4 * ROUNDS; i++)
+		rewriter(storm, 3, &random);
+	__atomic_store_n(&storm->busy, 0, __ATOMIC_RELAXED);
+}
+
+static void raise_amid_a_rewrite_sends_the_message_of_before_or_after(void **state)
+{
+	struct storm storm;
+
+	(void)state;
+	storm_init(&storm, RAISERS + 1);
+	test_threads(3, move_thread, &storm);
+	calm(&storm);
+	assert_raised(storm.f.msix, 3, storm.raised[3]);
+	assert_int_equal(counters(storm.f.msix, 3).sent, storm.delivered[3]);
+	fixture_done(&storm.f);
+}
+
 /* ---- reset and use ---- */
 
 static void reset_thread(void *user, unsigned index)
@@ -410,6 +444,7 @@ int main(void)
 		cmocka_unit_test(no_raise_is_lost_sent_twice_or_torn),
 		cmocka_unit_test(toggling_bus_master_drops_and_accounts),
 		cmocka_unit_test(raise_and_unmask_at_the_same_moment_deliver),
+		cmocka_unit_test(raise_amid_a_rewrite_sends_the_message_of_before_or_after),
 		cmocka_unit_test(resets_and_uses_amid_raises_leave_a_working_function),
 	};
 
