@@ -1,42 +1,51 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Model of a vector of MSI-X (src/pci/msix.c): two raisers without a lock, and under the mutex the
- * Mask bit, Function Mask, rewriting of the message and reading of the PBA. Proved for every
- * interleaving:
+ * Model of a vector of MSI-X and MSI (src/pci/vectors.c): two raisers without a lock, and under the
+ * mutex a guest that masks, rewrites the message and unmasks, one that sets and clears Function
+ * Mask, and one that reads the PBA. Proved for every interleaving:
  *
  *   nothing is lost: what was raised is delivered at or after its raise, at the latest by the
  *   unmask, and until then the PBA shows it; nothing is sent twice: sent + merged = raised;
- *   no message is torn: address and data are of one rewrite; PENDING stands only with a mask.
+ *   no message is torn: address and data belong together, also when the guest writes them one
+ *   after the other under its mask; PENDING stands only with a mask.
  *
  * One step is one atomic operation of the code, whose name stands beside it. The state word is
  * stored as its fields, which only ever change together. The operations are acquire, release or
  * sequentially consistent in the code, and the last load of a raise is ordered by the acquire loads
  * before it: so steps that interleave are all there is.
  *
+ * UNMASKED is the other guest: it masks and unmasks, and changes address and data in one step
+ * whether the vector is masked or not (msix-unmasked.pml).
+ *
  * Seeded errors, found through the twins *.expect-error.pml: PLAIN_PEND pends by a load and a store
  * instead of a compare-exchange, PLAIN_UNMASK unmasks so, NO_RECHECK sends without looking at the
- * word again, NO_VERSION flips SELECT and counts nothing.
+ * word again, NO_VERSION flips SELECT and counts nothing, LATE_MESSAGE looks whether the vector is
+ * unmasked and then sends what the message is by the time it is whole.
  */
+#ifndef RAISES
 #define RAISES 2	/* of each raiser */
+#endif
+#ifndef REWRITES
 #define REWRITES 2
+#endif
 #ifdef NO_VERSION
 #define VERSIONS 1
 #else
-#define VERSIONS 4	/* more than REWRITES: the real one has 24 bits */
+#define VERSIONS 8	/* more than there are changes: the real one has 24 bits */
 #endif
 
-/* The word: struct msix_vector.state */
+/* The word: struct pci_vector.state */
 #define W_MASK 1
-#define W_FUNCTION 2
+#define W_OFF 2
 #define W_PENDING 4
 #define W_SELECT 8
 #define W_VERSION 16
-#define MASKED (W_MASK | W_FUNCTION)
+#define MASKED (W_MASK | W_OFF)
 #define NEXT(w) (((w) ^ W_SELECT) & 15 | ((((w) / W_VERSION) + 1) % VERSIONS) * W_VERSION)
 
 byte state;
 byte address[2], data[2];	/* of rewrite n: n and n */
-bit mutex;			/* msix->mutex */
+bit mutex;			/* vectors->mutex */
 
 /* What happened, for the assertions; moves in the step of the code that it belongs to. */
 byte raised[2];			/* raises that began: what the device has to tell */
@@ -70,7 +79,7 @@ inline check_word()
 	assert(!(state & W_PENDING) || state & MASKED)
 }
 
-/* peal_msix_notify and raise_slow */
+/* pci_vectors_raise, which is the first round, and pci_vectors_raise_slow */
 proctype raiser(bit me)
 {
 	byte s, a, d;
@@ -98,12 +107,17 @@ again:			s = state				/* load state, acquire */
 				s = 0
 			}
 		:: !(s & MASKED) ->
-			a = address[s / W_SELECT & 1];		/* load address, acquire */
+			/* message_of */
+read:			a = address[s / W_SELECT & 1];		/* load address, acquire */
 			d = data[s / W_SELECT & 1];		/* load data, acquire */
 #ifndef NO_RECHECK
 			if					/* load state */
 			:: state == s
+#ifdef LATE_MESSAGE
+			:: atomic { state != s -> s = state; goto read }
+#else
 			:: atomic { state != s -> a = 0; d = 0; goto again }
+#endif
 			fi;
 #endif
 			atomic { deliver(a, d); returned[me]++; s = 0; a = 0; d = 0 }
@@ -138,13 +152,28 @@ inline change(set, clear)
 	od;
 	if
 	:: fire ->
-		/* peal_msix_message: the mutex keeps the message as it is. */
+		/* pci_vectors_message: the mutex keeps the message as it is. */
 		a = address[to / W_SELECT & 1];			/* load address, acquire */
 		d = data[to / W_SELECT & 1];			/* load data, acquire */
 		deliver(a, d)
 	:: else
 	fi;
 	d_step { s = 0; to = 0; fire = 0; a = 0; d = 0 }
+}
+
+/* pci_vectors_set_message, under the mutex; X and Y are the registers' new values */
+inline set_message(x, y)
+{
+	s = state;						/* load state */
+	to = 1 - (s / W_SELECT & 1);
+	address[to] = x;					/* store address, release */
+	data[to] = y;						/* store data, release */
+	do
+	:: atomic { state == s -> state = NEXT(s); check_word() }	/* compare_exchange state */
+		break
+	:: atomic { state != s -> s = state }
+	od;
+	atomic { s = 0; to = 0 }
 }
 
 /* A guest masks, and unmasks in the end. */
@@ -157,29 +186,36 @@ proctype masker(byte bits)
 	lock(); change(0, bits); unlock()
 }
 
-/* msix_set_message, by a guest that does not care whether the vector is masked */
+#ifdef UNMASKED
 proctype rewriter()
 {
-	byte s, n, other;
+	byte s, to, n;
 
 	do
 	:: n == REWRITES -> break
 	:: else ->
 		n++;
-		lock();
-		s = state;					/* load state */
-		other = 1 - (s / W_SELECT & 1);
-		address[other] = n;				/* store address, release */
-		data[other] = n;				/* store data, release */
-		do
-		:: atomic { state == s -> state = NEXT(s); check_word() }	/* compare_exchange */
-			break
-		:: atomic { state != s -> s = state }
-		od;
-		atomic { s = 0; other = 0 };
-		unlock()
+		lock(); set_message(n, n); unlock()
 	od
 }
+#else
+/* pci_vectors_set_mask, then each register of the table, then the mask again */
+proctype rewriter()
+{
+	byte s, to, a, d, n;
+	bit fire;
+
+	do
+	:: n == REWRITES -> break
+	:: else ->
+		n++;
+		lock(); change(W_MASK, 0); unlock();
+		lock(); set_message(n, n - 1); unlock();
+		lock(); set_message(n, n); unlock();
+		lock(); change(0, W_MASK); unlock()
+	od
+}
+#endif
 
 /*
  * read_pba: what came back and is not told is shown. Nobody unmasks meanwhile, and a raise that is
@@ -199,8 +235,10 @@ init {
 	atomic {
 		run raiser(0);
 		run raiser(1);
+#ifdef UNMASKED
 		run masker(W_MASK);
-		run masker(W_FUNCTION);
+#endif
+		run masker(W_OFF);
 		run rewriter();
 		run reader()
 	}
