@@ -155,14 +155,17 @@ static uint8_t best_of_word(struct gic_redist *redist, uint32_t word, uint32_t *
 	return best;
 }
 
-/* The same for the 64 bytes below a byte of the summary; the first that has it goes to *CHILD. */
+/*
+ * The same for the 64 bytes below a byte of the summary; the first that has it goes to *CHILD. A
+ * byte that is as good as ENOUGH ends the search: a promise tells how good the best can be.
+ */
 static uint8_t best_of_children(struct gic_redist *redist, unsigned level, uint32_t index,
-				uint32_t *child)
+				uint8_t enough, uint32_t *child)
 {
 	const uint8_t *bytes = &redist->best[level - 1][index * 64];
 	uint8_t best = PRIORITY_NONE;
 
-	for (uint32_t i = 0; i < 64; i++) {
+	for (uint32_t i = 0; i < 64 && best > enough; i++) {
 		uint8_t byte = __atomic_load_n(&bytes[i], __ATOMIC_SEQ_CST);
 
 		if (byte < best) {
@@ -173,11 +176,11 @@ static uint8_t best_of_children(struct gic_redist *redist, unsigned level, uint3
 	return best;
 }
 
-static uint8_t best_below(struct gic_redist *redist, unsigned level, uint32_t index,
+static uint8_t best_below(struct gic_redist *redist, unsigned level, uint32_t index, uint8_t enough,
 			  uint32_t *found)
 {
 	return level == 0 ? best_of_word(redist, index, found)
-			  : best_of_children(redist, level, index, found);
+			  : best_of_children(redist, level, index, enough, found);
 }
 
 /* Corrects a byte that promised too much, and those above it. */
@@ -188,7 +191,7 @@ static void repair(struct gic_redist *redist, unsigned level, uint32_t index)
 	for (; level < redist->gic->levels; level++, index /= 64) {
 		(void)__atomic_exchange_n(&redist->best[level][index], PRIORITY_NONE,
 					  __ATOMIC_SEQ_CST);
-		lower(&redist->best[level][index], best_below(redist, level, index, &unused));
+		lower(&redist->best[level][index], best_below(redist, level, index, 0, &unused));
 	}
 }
 
@@ -204,7 +207,7 @@ static uint32_t select_pending(struct gic_redist *redist, uint8_t mask, uint8_t 
 		if (promised >= mask || promised == PRIORITY_NONE)
 			return PEAL_GIC_SPURIOUS;
 		for (;; level--, index = found) {
-			uint8_t best = best_below(redist, level, index, &found);
+			uint8_t best = best_below(redist, level, index, promised, &found);
 
 			if (best > promised)
 				break; /* less than promised: correct it and look again */
