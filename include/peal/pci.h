@@ -100,6 +100,23 @@ PEAL_PUBLIC struct peal_space *peal_pci_function_dma(struct peal_pci_function *f
 /* Accesses past the end of configuration space or of a BAR. */
 PEAL_PUBLIC uint64_t peal_pci_function_past_end(const struct peal_pci_function *function);
 
+/*
+ * Saves the function: registers, MSI-X and MSI with their pending bits and uses, the wish for INTx.
+ * The device's own state is its own matter. BYTES has room for peal_pci_function_state_size();
+ * -ENOSPC: it has not. Any time; exact when nobody raises.
+ */
+PEAL_PUBLIC size_t peal_pci_function_state_size(const struct peal_pci_function *function);
+PEAL_PUBLIC int peal_pci_function_save(struct peal_pci_function *function, void *bytes,
+				       size_t size);
+
+/*
+ * Replaces the state by one that was saved from a function made the same way. Vectors that are
+ * pending and come out unmasked fire, once. SIZE is what was saved.
+ * -EINVAL and nothing changed: not such a state, another version, another function, corrupt.
+ */
+PEAL_PUBLIC int peal_pci_function_load(struct peal_pci_function *function, const void *bytes,
+				       size_t size);
+
 /* ---- base address registers ---- */
 
 #define PEAL_PCI_BAR_MEM32        0u

@@ -48,6 +48,13 @@ const struct peal_reg pci_power_management_rows[] = {
 /* clang-format on */
 const unsigned pci_power_management_nrows = PEAL_COUNT_OF(pci_power_management_rows);
 
+bool pci_is_powered_down(const struct peal_pci_function *function)
+{
+	return function->power_management &&
+	       (peal_reg_get(function->image, function->power_management + 4u, 2) & 3) ==
+		       PM_STATE_D3HOT;
+}
+
 int peal_pci_function_add_power_management(struct peal_pci_function *function)
 {
 	return peal_pci_function_add_capability(function, PCI_CAP_ID_PM, 0, PM_SIZE,

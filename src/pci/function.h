@@ -106,6 +106,9 @@ uint32_t pci_bar_register(const struct peal_pci_function *function, unsigned ind
 /* bar.c: accessor of a struct pci_bar. */
 extern const struct peal_mem_ops pci_bar_mem_ops;
 
+/* express.c: does the power management register say D3hot? */
+bool pci_is_powered_down(const struct peal_pci_function *function);
+
 /* intx.c; under the function's mutex: the line after a change of what it depends on. */
 void pci_intx_evaluate(struct peal_pci_function *function);
 /* Lowers the line before the function leaves its bus. */
@@ -123,7 +126,8 @@ void pci_msi_connect(struct peal_msi *msi, const struct peal_msi_sink *sink, uin
 void pci_msi_set_bus_master(struct peal_msi *msi, bool enabled);
 void pci_msi_clear_pending(struct peal_msi *msi);
 
-/* msix.c */
+/* msix-table.c; evaluate under the function's mutex: the control word counts now. */
+void pci_msix_evaluate(struct peal_msix *msix);
 void pci_msix_free(struct peal_msix *msix);
 void pci_msix_reset(struct peal_msix *msix);
 /* After a reset: pending bits that the device set while it was being stopped go. */

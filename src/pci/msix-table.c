@@ -17,12 +17,15 @@
 /* ---- registers ---- */
 
 /* Function Mask, and MSI-X not being enabled, mask all vectors alike. */
-static void set_control(struct peal_msix *msix, uint64_t control)
+void pci_msix_evaluate(struct peal_msix *msix)
 {
+	uint64_t control = peal_reg_get(msix->function->image + msix->config.position, CONTROL, 2);
 	bool enable = control & CONTROL_ENABLE;
 
+	peal_mutex_lock(&msix->vectors.mutex);
 	__atomic_store_n(&msix->enabled, enable, __ATOMIC_RELAXED);
 	pci_vectors_set_off(&msix->vectors, !enable || control & CONTROL_FUNCTION_MASK);
+	peal_mutex_unlock(&msix->vectors.mutex);
 }
 
 static void write_control(void *owner, const struct peal_reg_write *write)
@@ -31,9 +34,7 @@ static void write_control(void *owner, const struct peal_reg_write *write)
 
 	if (write->old == write->value)
 		return;
-	peal_mutex_lock(&msix->vectors.mutex);
-	set_control(msix, write->value);
-	peal_mutex_unlock(&msix->vectors.mutex);
+	pci_msix_evaluate(msix);
 	/* MSI gives way, and INTx is not used while messages are. */
 	if (msix->function->msi)
 		pci_msi_evaluate(msix->function->msi);

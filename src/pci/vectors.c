@@ -292,6 +292,11 @@ void pci_vectors_set_pending(struct pci_vectors *vectors, unsigned vector, bool 
 	change(vectors, vector, pending ? PCI_VECTOR_PENDING : 0, pending ? 0 : PCI_VECTOR_PENDING);
 }
 
+void pci_vectors_set_unused(struct pci_vectors *vectors, unsigned vector, bool unused)
+{
+	change(vectors, vector, unused ? PCI_VECTOR_UNUSED : 0, unused ? 0 : PCI_VECTOR_UNUSED);
+}
+
 void pci_vectors_clear_pending(struct pci_vectors *vectors)
 {
 	change_all(vectors, 0, PCI_VECTOR_PENDING);

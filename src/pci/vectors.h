@@ -110,6 +110,8 @@ void pci_vectors_reset(struct pci_vectors *vectors);
  * that was being stopped. */
 void pci_vectors_set_pending(struct pci_vectors *vectors, unsigned vector, bool pending);
 void pci_vectors_clear_pending(struct pci_vectors *vectors);
+/* For loading, with the uses. */
+void pci_vectors_set_unused(struct pci_vectors *vectors, unsigned vector, bool unused);
 /* The consumer may know of interrupts of vectors FIRST..END - 1 that were taken elsewhere. */
 void pci_vectors_poll(struct pci_vectors *vectors, unsigned first, unsigned end);
 /* Brackets changes for the consumer. */

@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Saving and loading a function: registers, MSI-X, MSI, INTx.
+ *
+ * All numbers little-endian:
+ *
+ *   u32 magic, u32 version, u32 size of all of it
+ *   u32 size of configuration space, its bytes
+ *   u32 MSI-X vectors; each: u64 address, u32 data, u32 vector control, u32 uses; pending bits
+ *   u32 MSI vectors; each: u32 uses; pending bits
+ *   u32 INTx wish
+ *
+ * Pending bits are u64 words. What is loaded is checked whole before anything changes: sizes and
+ * counts are the function's own, and every bit that the guest cannot write is what it is here.
+ */
+#include "msi.h"
+#include "msix.h"
+
+#define MAGIC   0x49435050u /* "PPCI" */
+#define VERSION 1u
+
+#define STATUS_INTERRUPT    0x0008u
+#define MSIX_FUNCTION_MASK  0x4000u
+#define MSIX_ENABLE         0x8000u
+#define MSIX_RESERVED       0xfffffffeu
+#define MSI_CAPABLE(value)  peal_field((value), 3, 1)
+#define MSI_MULTIPLE(value) peal_field((value), 6, 4)
+
+/* A place in the bytes; out of bounds is remembered and then nothing moves. */
+struct cursor {
+	uint8_t *bytes;
+	size_t size;
+	size_t at;
+	bool bad;
+};
+
+static uint8_t *advance(struct cursor *c, size_t size)
+{
+	uint8_t *here = c->bytes ? c->bytes + c->at : NULL;
+
+	if (c->bad || !peal_in_range(c->at, size, c->size)) {
+		c->bad = true;
+		return NULL;
+	}
+	c->at += size;
+	return here;
+}
+
+static void put(struct cursor *c, size_t size, uint64_t value)
+{
+	uint8_t *to = advance(c, size);
+
+	if (to)
+		peal_store_le(to, size, value);
+}
+
+static uint64_t take(struct cursor *c, size_t size)
+{
+	const uint8_t *from = advance(c, size);
+
+	return from ? peal_load_le(from, size) : 0;
+}
+
+static unsigned pending_words(const struct pci_vectors *vectors)
+{
+	return (vectors->count + 63) / 64;
+}
+
+/* ---- saving ---- */
+
+static void put_pending(struct cursor *c, const struct pci_vectors *vectors)
+{
+	for (unsigned word = 0; word < pending_words(vectors); word++) {
+		uint64_t bits = 0;
+
+		for (unsigned i = word * 64; i < vectors->count && i < word * 64 + 64; i++) {
+			if (pci_vectors_state(vectors, i) & PCI_VECTOR_PENDING)
+				bits |= PEAL_BIT(i % 64);
+		}
+		put(c, 8, bits);
+	}
+}
+
+static void put_msix(struct cursor *c, struct peal_msix *msix)
+{
+	put(c, 4, msix ? msix->vectors.count : 0);
+	if (!msix)
+		return;
+	peal_mutex_lock(&msix->vectors.mutex);
+	/* Interrupts that a consumer took elsewhere belong to the state. */
+	pci_vectors_begin(&msix->vectors);
+	pci_vectors_poll(&msix->vectors, 0, msix->vectors.count);
+	pci_vectors_commit(&msix->vectors);
+	for (unsigned i = 0; i < msix->vectors.count; i++) {
+		const struct peal_msi_msg msg = pci_vectors_message(&msix->vectors, i);
+
+		put(c, 8, msg.address);
+		put(c, 4, msg.data);
+		put(c, 4, msix->vectors.list[i].control);
+		put(c, 4, msix->vectors.list[i].uses);
+	}
+	put_pending(c, &msix->vectors);
+	peal_mutex_unlock(&msix->vectors.mutex);
+}
+
+static void put_msi(struct cursor *c, struct peal_msi *msi)
+{
+	put(c, 4, msi ? msi->vectors.count : 0);
+	if (!msi)
+		return;
+	peal_mutex_lock(&msi->vectors.mutex);
+	pci_vectors_begin(&msi->vectors);
+	pci_vectors_poll(&msi->vectors, 0, msi->vectors.count);
+	pci_vectors_commit(&msi->vectors);
+	for (unsigned i = 0; i < msi->vectors.count; i++)
+		put(c, 4, msi->vectors.list[i].uses);
+	put_pending(c, &msi->vectors);
+	peal_mutex_unlock(&msi->vectors.mutex);
+}
+
+size_t peal_pci_function_state_size(const struct peal_pci_function *function)
+{
+	size_t size = 3 * 4 + 4 + function->config_size + 4 + 4 + 4;
+
+	if (function->msix)
+		size += 20 * (size_t)function->msix->vectors.count +
+			8 * (size_t)pending_words(&function->msix->vectors);
+	if (function->msi)
+		size += 4 * (size_t)function->msi->vectors.count +
+			8 * (size_t)pending_words(&function->msi->vectors);
+	return size;
+}
+
+int peal_pci_function_save(struct peal_pci_function *function, void *bytes, size_t size)
+{
+	size_t total = peal_pci_function_state_size(function);
+	struct cursor c = { .bytes = bytes, .size = total };
+
+	if (size < total)
+		return -ENOSPC;
+	put(&c, 4, MAGIC);
+	put(&c, 4, VERSION);
+	put(&c, 4, total);
+	peal_mutex_lock(&function->mutex);
+	put(&c, 4, function->config_size);
+	memcpy(advance(&c, function->config_size), function->image, function->config_size);
+	put_msix(&c, function->msix);
+	put_msi(&c, function->msi);
+	put(&c, 4, function->intx_wish);
+	peal_mutex_unlock(&function->mutex);
+	PEAL_ASSERT(!c.bad && c.at == total);
+	return 0;
+}
+
+/* ---- checking ---- */
+
+/* May one register have this value here? */
+static bool is_possible(const struct peal_pci_function *function, const struct peal_reg *reg,
+			uint32_t at, uint64_t value)
+{
+	uint64_t here = peal_reg_get(function->defaults, at, reg->width);
+	uint64_t free = reg->rw | reg->w1c;
+
+	if (reg->flags & (PEAL_REG_CONST | PEAL_REG_HOOKED))
+		return true;
+	if (at == PCI_STATUS)
+		free |= STATUS_INTERRUPT;
+	/* What the guest can write to a BAR, its flags aside, comes from its size. */
+	if (at >= PCI_BAR0 && at < PCI_BAR0 + 4 * PEAL_PCI_BARS)
+		return value == pci_bar_register(function, (at - PCI_BAR0) / 4, (uint32_t)value);
+	if (function->msi && at == function->msi->position + 2u &&
+	    MSI_MULTIPLE(value) > MSI_CAPABLE(value))
+		return false;
+	return ((value ^ here) & ~free) == 0;
+}
+
+/* Calls on every register of configuration space that has a state. */
+static bool config_is_possible(const struct peal_pci_function *function, const uint8_t *config)
+{
+	for (unsigned i = 0; i < function->bank.ngroups; i++) {
+		const struct peal_reg_group *group = &function->bank.groups[i];
+
+		for (unsigned j = 0; j < group->nrows; j++) {
+			const struct peal_reg *reg = &group->rows[j];
+			unsigned count = !reg->count ? 1 : group->count ? group->count : reg->count;
+
+			for (unsigned k = 0; k < count; k++) {
+				uint32_t at = group->base + reg->offset + k * reg->stride;
+
+				if (!is_possible(function, reg, at,
+						 peal_load_le(config + at, reg->width)))
+					return false;
+			}
+		}
+	}
+	return true;
+}
+
+static bool pending_is_possible(struct cursor *c, const struct pci_vectors *vectors)
+{
+	for (unsigned word = 0; word < pending_words(vectors); word++) {
+		unsigned n = vectors->count - word * 64;
+		uint64_t bits = take(c, 8);
+
+		if (n < 64 && bits >> n)
+			return false;
+	}
+	return true;
+}
+
+static bool msix_is_possible(struct cursor *c, const struct peal_msix *msix)
+{
+	uint64_t count = take(c, 4);
+
+	if (count != (msix ? msix->vectors.count : 0))
+		return false;
+	for (uint64_t i = 0; i < count; i++) {
+		if (take(c, 8) & 3)
+			return false;
+		(void)take(c, 4);
+		if (take(c, 4) & MSIX_RESERVED)
+			return false;
+		(void)take(c, 4);
+	}
+	return !msix || pending_is_possible(c, &msix->vectors);
+}
+
+static bool msi_is_possible(struct cursor *c, const struct peal_msi *msi)
+{
+	uint64_t count = take(c, 4);
+
+	if (count != (msi ? msi->vectors.count : 0))
+		return false;
+	(void)advance(c, 4 * count);
+	return !msi || pending_is_possible(c, &msi->vectors);
+}
+
+static bool is_loadable(const struct peal_pci_function *function, struct cursor c)
+{
+	const uint8_t *config;
+
+	if (take(&c, 4) != MAGIC || take(&c, 4) != VERSION || take(&c, 4) != c.size ||
+	    take(&c, 4) != function->config_size)
+		return false;
+	config = advance(&c, function->config_size);
+	return config && config_is_possible(function, config) &&
+	       msix_is_possible(&c, function->msix) && msi_is_possible(&c, function->msi) &&
+	       take(&c, 4) <= 1 && !c.bad && c.at == c.size;
+}
+
+/* ---- loading: all is masked before, and unmasked last ---- */
+
+static void take_pending(struct cursor *c, struct pci_vectors *vectors)
+{
+	for (unsigned word = 0; word < pending_words(vectors); word++) {
+		uint64_t bits = take(c, 8);
+
+		for (unsigned i = word * 64; i < vectors->count && i < word * 64 + 64; i++)
+			pci_vectors_set_pending(vectors, i, bits >> (i % 64) & 1);
+	}
+}
+
+static void take_uses(struct pci_vectors *vectors, unsigned vector, uint32_t uses)
+{
+	vectors->list[vector].uses = uses;
+	pci_vectors_set_unused(vectors, vector, uses == 0);
+}
+
+static void load_msix(struct cursor *c, struct peal_msix *msix)
+{
+	(void)take(c, 4);
+	if (!msix)
+		return;
+	peal_mutex_lock(&msix->vectors.mutex);
+	pci_vectors_begin(&msix->vectors);
+	for (unsigned i = 0; i < msix->vectors.count; i++) {
+		uint64_t address = take(c, 8);
+		uint32_t data = (uint32_t)take(c, 4);
+
+		pci_vectors_set_message(&msix->vectors, i, address, data);
+		msix->vectors.list[i].control = (uint32_t)take(c, 4);
+		take_uses(&msix->vectors, i, (uint32_t)take(c, 4));
+	}
+	take_pending(c, &msix->vectors);
+	for (unsigned i = 0; i < msix->vectors.count; i++)
+		pci_vectors_set_mask(&msix->vectors, i,
+				     msix->vectors.list[i].control & MSIX_ENTRY_MASK);
+	pci_vectors_commit(&msix->vectors);
+	peal_mutex_unlock(&msix->vectors.mutex);
+}
+
+static void load_msi(struct cursor *c, struct peal_msi *msi)
+{
+	(void)take(c, 4);
+	if (!msi)
+		return;
+	peal_mutex_lock(&msi->vectors.mutex);
+	for (unsigned i = 0; i < msi->vectors.count; i++)
+		take_uses(&msi->vectors, i, (uint32_t)take(c, 4));
+	take_pending(c, &msi->vectors);
+	peal_mutex_unlock(&msi->vectors.mutex);
+}
+
+int peal_pci_function_load(struct peal_pci_function *function, const void *bytes, size_t size)
+{
+	/* Nothing is written through this one. */
+	struct cursor c = { .bytes = (uint8_t *)(uintptr_t)bytes, .size = size };
+
+	peal_mutex_lock(&function->mutex);
+	if (!is_loadable(function, c)) {
+		peal_mutex_unlock(&function->mutex);
+		return -EINVAL;
+	}
+	if (function->msix)
+		pci_msix_reset(function->msix);
+	if (function->msi)
+		pci_msi_reset(function->msi);
+	c.at = 4 * 4;
+	memcpy(function->image, advance(&c, function->config_size), function->config_size);
+	function->powered_down = pci_is_powered_down(function);
+	load_msix(&c, function->msix);
+	load_msi(&c, function->msi);
+	function->intx_wish = take(&c, 4);
+	peal_mutex_unlock(&function->mutex);
+
+	/* What unmasks comes when messages can leave. */
+	pci_function_settle(function, PCI_DEFERRED_BUS_MASTER | PCI_DEFERRED_DECODE);
+	peal_mutex_lock(&function->mutex);
+	if (function->msix)
+		pci_msix_evaluate(function->msix);
+	if (function->msi)
+		pci_msi_evaluate(function->msi);
+	pci_intx_evaluate(function);
+	peal_mutex_unlock(&function->mutex);
+	return 0;
+}
