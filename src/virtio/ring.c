@@ -21,18 +21,15 @@
 
 void peal_vring_start(struct peal_vring *ring, const struct peal_vring_config *config)
 {
-	uint64_t popped = ring->popped;
-
 	PEAL_ASSERT(peal_is_power_of_two(config->size) && config->size <= PEAL_VIRTIO_QUEUE_MAX);
-	*ring = (struct peal_vring){
-		.desc_address = config->desc_address,
-		.avail_address = config->avail_address,
-		.used_address = config->used_address,
-		.size = config->size,
-		.indirect = config->indirect,
-		.event_idx = config->event_idx,
-		.popped = popped,
-	};
+	/* All but the counter at the end, which goes on and may be read meanwhile. */
+	memset(ring, 0, offsetof(struct peal_vring, popped));
+	ring->desc_address = config->desc_address;
+	ring->avail_address = config->avail_address;
+	ring->used_address = config->used_address;
+	ring->size = config->size;
+	ring->indirect = config->indirect;
+	ring->event_idx = config->event_idx;
 }
 
 void peal_vring_break(struct peal_vring *ring, enum peal_vring_fault fault)

@@ -49,7 +49,7 @@ struct peal_vring {
 	uint8_t *used;
 	struct peal_vring_window windows[2]; /* of buffers: readable, writable */
 
-	uint64_t popped; /* chains, ever; relaxed: others read it */
+	uint64_t popped; /* chains, ever; relaxed: others read it. Last: a start leaves it alone */
 };
 
 /* A fresh ring at these addresses. */

@@ -416,6 +416,48 @@ static void the_generation_tells_of_torn_reads(void **state)
 	close_device();
 }
 
+/* ---- counters, read while the device starts and stops ---- */
+
+static void restart_or_count(void *user, unsigned index)
+{
+	uint32_t *ended = user;
+	uint64_t seen = 0;
+
+	if (index == 0) {
+		for (unsigned round = 0; round < 100; round++) {
+			time_t deadline = 0;
+
+			guest_start(&g, 0, 1, SIZE);
+			offer(&g.queues[0], 0, 1, round);
+			while (guest_used_index(&g.queues[0]) != 1)
+				wait_a_bit(&deadline);
+			guest_reset(&g);
+		}
+		__atomic_store_n(ended, 1, __ATOMIC_SEQ_CST);
+		return;
+	}
+	while (!__atomic_load_n(ended, __ATOMIC_SEQ_CST)) {
+		struct peal_virtio_counters c;
+
+		peal_virtio_counters(echo.device, 0, &c);
+		thread_assert(c.chains >= seen);
+		seen = c.chains;
+	}
+}
+
+static void counters_only_grow_while_the_device_starts_anew(void **state)
+{
+	struct peal_virtio_counters c;
+	uint32_t ended = 0;
+
+	(void)state;
+	open_device(PEAL_VIRTIO_WORKER_PER_QUEUE, DEFAULT);
+	test_threads(2, restart_or_count, &ended);
+	peal_virtio_counters(echo.device, 0, &c);
+	assert_int_equal(c.chains, 100);
+	close_device();
+}
+
 /* ---- status, vectors and requests from several CPUs at once ---- */
 
 static void poke(unsigned offset, unsigned size, uint64_t value)
@@ -491,6 +533,7 @@ int main(void)
 		cmocka_unit_test(a_reset_waits_for_a_request_in_the_backend),
 		cmocka_unit_test(a_worker_tells_of_a_broken_queue),
 		cmocka_unit_test(the_generation_tells_of_torn_reads),
+		cmocka_unit_test(counters_only_grow_while_the_device_starts_anew),
 		cmocka_unit_test(any_order_of_registers_from_many_cpus),
 	};
 
