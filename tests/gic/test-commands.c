@@ -113,13 +113,12 @@ static void last_level_2_entry(void **state)
 		assert_int_equal(its_mapd(gi, each, 4, its_itt(gi, 2)), 0x010801);
 		/* The last one of level 1. */
 		guest_store(&g, gi->devices + p->size - 8, VALID | level2);
+		guest_store(&g, gi->devices + p->size, VALID | level2); /* behind it */
 		assert_int_equal(its_mapd(gi, each * each - 1, 4, its_itt(gi, 2)), 0);
 		assert_int_equal(its_mapd(gi, each * each, 4, its_itt(gi, 3)), 0x010801);
 		assert_int_equal(its_counters(gi).devices, 3);
-		/* Two pages of level 1: here they are one after the other. */
+		/* Two pages of level 1 are one after the other. */
 		set_baser(gi, 0, VALID | INDIRECT | gi->devices | p->field | 1);
-		assert_int_equal(its_mapd(gi, each * each, 4, its_itt(gi, 3)), 0x010801);
-		guest_store(&g, gi->devices + p->size, VALID | level2);
 		assert_int_equal(its_mapd(gi, each * each, 4, its_itt(gi, 3)), 0);
 		assert_int_equal(its_mapd(gi, 2 * each * each, 4, its_itt(gi, 3)), 0x010801);
 		guest_done(&g);
