@@ -190,6 +190,23 @@ PEAL_PUBLIC int peal_pci_function_add_power_management(struct peal_pci_function 
 /* PCI Express endpoint (version 2) with Function Level Reset. */
 PEAL_PUBLIC int peal_pci_function_add_pci_express(struct peal_pci_function *function);
 
+/*
+ * Adds an extended capability of SIZE bytes behind the others, from 0x100; ROWS begin behind the
+ * four bytes of header or describe them, which the function fills. Otherwise as add_capability.
+ * -ENOTSUP: the function has no PCI Express capability, so no extended configuration space.
+ */
+PEAL_PUBLIC int peal_pci_function_add_extended(struct peal_pci_function *function, uint16_t id,
+					       uint8_t version, uint16_t size,
+					       const struct peal_reg *rows, unsigned nrows,
+					       void *owner, uint16_t *ret);
+
+/* Advanced Error Reporting: registers for errors that the device does not make. */
+PEAL_PUBLIC int peal_pci_function_add_aer(struct peal_pci_function *function);
+
+/* Device serial number, an EUI-64. */
+PEAL_PUBLIC int peal_pci_function_add_serial_number(struct peal_pci_function *function,
+						    uint64_t number);
+
 /* ---- MSI-X ---- */
 
 struct peal_msix_config {

@@ -5,8 +5,13 @@
 /* Is [position, position + size) free of the header and of every other capability? */
 static bool is_free(const struct peal_pci_function *function, unsigned position, unsigned size)
 {
-	if (position < PCI_HEADER_SIZE || !peal_in_range(position, size, PCI_CONVENTIONAL_SIZE))
-		return false;
+	return position >= PCI_HEADER_SIZE &&
+	       peal_in_range(position, size, PCI_CONVENTIONAL_SIZE) &&
+	       pci_config_is_free(function, position, size);
+}
+
+bool pci_config_is_free(const struct peal_pci_function *function, unsigned position, unsigned size)
+{
 	for (unsigned i = 0; i < function->bank.ngroups; i++) {
 		const struct peal_reg_group *group = &function->bank.groups[i];
 

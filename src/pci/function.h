@@ -61,6 +61,7 @@ struct peal_pci_function {
 	bool powered_down;        /* in D3hot: nothing but configuration works */
 	uint8_t last_capability;  /* position; 0: none yet */
 	uint8_t power_management; /* position */
+	uint16_t last_extended;   /* position of the last extended capability; 0: none yet */
 	uint64_t past_end;        /* accesses past the end of configuration space or a BAR */
 	const struct peal_pci_function_ops *ops;
 	void *user;
@@ -87,6 +88,14 @@ extern const struct peal_reg pci_msix_table_rows[];
 extern const unsigned pci_msix_table_nrows;
 extern const struct peal_reg pci_msix_pba_rows[];
 extern const unsigned pci_msix_pba_nrows;
+
+extern const struct peal_reg pci_aer_rows[];
+extern const unsigned pci_aer_nrows;
+extern const struct peal_reg pci_serial_rows[];
+extern const unsigned pci_serial_nrows;
+
+/* capability.c: does no register group touch [position, position + size)? */
+bool pci_config_is_free(const struct peal_pci_function *function, unsigned position, unsigned size);
 
 /* Fills the header's read-only registers from the configuration. */
 void pci_header_init(struct peal_pci_function *function,
