@@ -103,6 +103,16 @@ PEAL_PUBLIC int peal_space_read(struct peal_space *space, uint64_t address, void
 PEAL_PUBLIC int peal_space_write(struct peal_space *space, uint64_t address, const void *bytes,
 				 size_t size);
 
+/*
+ * The same of host memory only: -EFAULT also where a remote accessor is. For tables and queues
+ * whose address the guest chose, by who holds a lock: aimed at a register frame, they would have
+ * its accessor take that lock again.
+ */
+PEAL_PUBLIC int peal_space_read_memory(struct peal_space *space, uint64_t address, void *bytes,
+				       size_t size);
+PEAL_PUBLIC int peal_space_write_memory(struct peal_space *space, uint64_t address,
+					const void *bytes, size_t size);
+
 /* Reports a write that was made through a translated pointer. */
 PEAL_PUBLIC void peal_space_dirty(struct peal_space *space, uint64_t address, uint64_t size);
 

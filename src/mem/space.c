@@ -43,6 +43,9 @@
 #define MAX_RANGES  65535u
 #define LOOK_EVERY  32u /* steps between looks at the sequence */
 
+/* Beside PEAL_MEM_READ and PEAL_MEM_WRITE in a range's access: it is host memory. */
+#define ACCESS_MEMORY 4u
+
 enum side {
 	LEFT,
 	RIGHT
@@ -380,7 +383,7 @@ int peal_space_map(struct peal_space *space, uint64_t address, uint64_t size, vo
 		.first = address,
 		.last = address + (size - 1),
 		.memory = memory,
-		.access = access,
+		.access = access | ACCESS_MEMORY,
 	};
 
 	PEAL_ASSERT(memory && !(access & ~PEAL_MEM_RW));
@@ -524,7 +527,7 @@ static int move(struct peal_space *space, const struct range *range, uint64_t ad
 {
 	uint64_t offset = address - range->first;
 
-	if (access == PEAL_MEM_READ) {
+	if (access & PEAL_MEM_READ) {
 		if (!range->memory)
 			return range->ops->read(range->user, offset, bytes, size);
 		memcpy(bytes, range->memory + offset, size);
@@ -597,4 +600,16 @@ int peal_space_write(struct peal_space *space, uint64_t address, const void *byt
 {
 	/* Only read from: access has no PEAL_MEM_READ. */
 	return access_span(space, address, (uint8_t *)(uintptr_t)bytes, size, PEAL_MEM_WRITE);
+}
+
+int peal_space_read_memory(struct peal_space *space, uint64_t address, void *bytes, size_t size)
+{
+	return access_span(space, address, bytes, size, PEAL_MEM_READ | ACCESS_MEMORY);
+}
+
+int peal_space_write_memory(struct peal_space *space, uint64_t address, const void *bytes,
+			    size_t size)
+{
+	return access_span(space, address, (uint8_t *)(uintptr_t)bytes, size,
+			   PEAL_MEM_WRITE | ACCESS_MEMORY);
 }

@@ -221,6 +221,32 @@ static void error_of_an_accessor_comes_back(void **state)
 	assert_int_equal(peal_space_faults(f->space), 0);
 }
 
+static void accesses_of_memory_reach_no_accessor(void **state)
+{
+	struct fixture *f = *state;
+	const uint8_t ones[0x20] = { 0xff, 0xff };
+	uint8_t bytes[0x20] = { 0 };
+
+	assert_int_equal(peal_space_read_memory(f->space, 0x1010, bytes, 0x20), 0);
+	assert_memory_equal(bytes, f->low + 0x10, 0x20);
+	assert_int_equal(peal_space_read_memory(f->space, 0x12f0, bytes, 0x20), 0);
+	assert_memory_equal(bytes, f->high + 0xf0, 0x10);
+	assert_memory_equal(bytes + 0x10, f->rom, 0x10);
+	assert_int_equal(peal_space_write_memory(f->space, 0x1010, ones, 0x20), 0);
+	assert_memory_equal(f->low + 0x10, ones, 0x20);
+	assert_int_equal(f->ndirty, 1);
+	assert_int_equal(peal_space_faults(f->space), 0);
+	for (uint64_t address = 0x10f0; address < 0x1200; address += 0x10) {
+		assert_int_equal(peal_space_read_memory(f->space, address, bytes, 0x20), -EFAULT);
+		assert_int_equal(peal_space_write_memory(f->space, address, ones, 0x20), -EFAULT);
+	}
+	assert_int_equal(peal_space_write_memory(f->space, 0x12f0, ones, 0x20), -EFAULT);
+	assert_int_equal(f->device.ncalls, 0);
+	assert_int_equal(f->ndirty, 1);
+	assert_int_equal(f->low[0xf0], 0xf0);
+	assert_int_equal(f->high[0], 0x80);
+}
+
 static void dirty_is_passed_on(void **state)
 {
 	struct fixture *f = *state;
@@ -368,6 +394,7 @@ int main(void)
 		with_fixture(nothing_moves_unless_all_can),
 		with_fixture(nothing_is_always_there),
 		with_fixture(error_of_an_accessor_comes_back),
+		with_fixture(accesses_of_memory_reach_no_accessor),
 		with_fixture(dirty_is_passed_on),
 		cmocka_unit_test(dirty_may_be_unwanted),
 		with_fixture(accessor_may_map_and_unmap),
