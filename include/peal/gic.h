@@ -46,7 +46,7 @@ struct peal_redist_config {
 
 struct peal_gic_config {
 	const struct peal_host *host;
-	struct peal_space *memory; /* the guest's: tables and command queues are there */
+	struct peal_space *memory; /* the guest's: its tables and queues are in host memory there */
 	unsigned id_bits;          /* INTID width, 14..24; 0: 16 */
 	bool direct_lpi;           /* GICR_TYPER.DirectLPI: SETLPIR and CLRLPIR work */
 	unsigned nredists;

@@ -295,7 +295,7 @@ static bool run_at(struct peal_its *its, uint64_t queue, uint32_t offset)
 	uint8_t bytes[COMMAND_SIZE];
 	uint64_t dw[4] = { 0 };
 
-	if (peal_space_read(its->gic->memory, queue + offset, bytes, sizeof(bytes)) < 0) {
+	if (peal_space_read_memory(its->gic->memory, queue + offset, bytes, sizeof(bytes)) < 0) {
 		report(its, 0x010000, dw, offset);
 		return !its->config.stall_on_fault;
 	}

@@ -66,7 +66,7 @@ bool its_table_has(struct peal_its *its, unsigned n, uint64_t id)
 		uint64_t index = id / per_page;
 
 		if (index >= size / 8 ||
-		    peal_space_read(its->gic->memory, address + index * 8, bytes, 8) < 0)
+		    peal_space_read_memory(its->gic->memory, address + index * 8, bytes, 8) < 0)
 			return false;
 		if (!(peal_load_le(bytes, 8) & ITS_VALID))
 			return false;

@@ -111,7 +111,8 @@ void gic_read_config(struct peal_gic *gic, uint32_t first, uint32_t count)
 		uint32_t n = count < sizeof(bytes) ? count : (uint32_t)sizeof(bytes);
 
 		/* What cannot be read is disabled. */
-		if (peal_space_read(gic->memory, table + first - PEAL_GIC_FIRST_LPI, bytes, n) < 0)
+		if (peal_space_read_memory(gic->memory, table + first - PEAL_GIC_FIRST_LPI, bytes,
+					   n) < 0)
 			memset(bytes, 0, n);
 		for (uint32_t i = config_is(gic, first, bytes, n) ? n : 0; i < n; i++)
 			set_config(gic, first + i, bytes[i]);
@@ -283,7 +284,7 @@ void gic_load_pending(struct gic_redist *redist, uint64_t table)
 	for (uint32_t word = FIRST_WORD; word < table_words(redist->gic); word++) {
 		uint8_t bytes[8];
 
-		if (peal_space_read(redist->gic->memory, table + word * 8, bytes, 8) < 0 ||
+		if (peal_space_read_memory(redist->gic->memory, table + word * 8, bytes, 8) < 0 ||
 		    !peal_load_le(bytes, 8))
 			continue;
 		gic_set_strayed(redist->gic);
@@ -300,7 +301,7 @@ void gic_store_pending(struct gic_redist *redist, uint64_t table)
 		if (word >= table_words(redist->gic))
 			continue;
 		peal_store_le(bytes, 8, bits);
-		(void)peal_space_write(redist->gic->memory, table + word * 8, bytes, 8);
+		(void)peal_space_write_memory(redist->gic->memory, table + word * 8, bytes, 8);
 	}
 }
 
