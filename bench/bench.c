@@ -9,7 +9,7 @@
 #include "context.h"
 
 #define MIN_ROUNDS     11u
-#define DEFAULT_ROUNDS 15u
+#define DEFAULT_ROUNDS 25u
 #define MAX_ROUNDS     1001u
 #define COUNT_OF(a)    (sizeof(a) / sizeof((a)[0]))
 
@@ -66,7 +66,7 @@ static void add_common_options(struct common *common, struct cli_option *rows)
 				       .min = MIN_ROUNDS,
 				       .max = MAX_ROUNDS,
 				       .argument = "N",
-				       .help = "Rounds; medians are of so many runs (15)." };
+				       .help = "Rounds; medians are of so many runs (25)." };
 	rows[1] = (struct cli_option){ .name = "json",
 				       .kind = CLI_FLAG,
 				       .value = &common->json,

@@ -4,7 +4,8 @@
  *
  * A bench is a row in the table of bench.c. It measures several sides, the library's and a
  * baseline's first of all, in alternation: each round runs every side once, so that what disturbs
- * the machine disturbs all of them, and the medians of the rounds are reported.
+ * the machine disturbs all of them. The figure of a run is the median of its batches, and the medians
+ * of the runs are reported.
  *
  * A side's threads are its own, pinned each to a CPU, and start every batch together. Time runs
  * from that start until the last thread has done its batch; what BETWEEN does is not measured.
@@ -30,7 +31,8 @@ struct bench {
 	const char *name;
 	const char *line;     /* what is measured; against what; one line */
 	const char *baseline; /* its name in the output */
-	size_t options_size;  /* of the struct that OPTIONS fills; 0: no options */
+	const char *notes; /* what the parameters mean; lines that begin with two blanks; or NULL */
+	size_t options_size; /* of the struct that OPTIONS fills; 0: no options */
 	/* Defaults into VALUES and the rows that point there, at most BENCH_OPTIONS. */
 	void (*options)(void *values, struct cli_option *rows);
 	/* Measures and reports with the functions below. An exit code; says itself what failed. */

@@ -374,6 +374,11 @@ const struct bench bench_its_send = {
 	.name = "its-send",
 	.line = "a random (device, event) sent until its LPI is pending; linear lists, one mutex",
 	.baseline = "list",
+	.notes = "  flatness: sends over all events / over one device with 64 events\n"
+		 "  scaling: throughput of two threads (or --threads, if more) / of one\n"
+		 "  hot: ns of one event sent and acknowledged, over and over\n"
+		 "  merged: ns of one event sent while its LPI is pending\n"
+		 "  fetch_or: ns of one atomic OR that no other thread is at",
 	.options_size = sizeof(struct options),
 	.options = fill_options,
 	.run = run,

@@ -14,8 +14,8 @@
 
 #include "context.h"
 
-#define RUN_NS       5e6 /* of measured time that a run has at least */
-#define MAX_BATCHES  (UINT64_C(1) << 24)
+#define RUN_NS       2e6 /* of measured time that a run has at least: below a time slice */
+#define MAX_BATCHES  (UINT64_C(1) << 16)
 #define SPINS        20000u
 #define WARM_UP_RUNS 2u
 
@@ -23,7 +23,7 @@ struct run {
 	struct bench_context *context;
 	struct bench_side *side;
 	uint64_t batches;
-	double ns; /* elapsed, over all batches */
+	double *ns; /* elapsed, of each batch */
 
 	uint64_t go;    /* batches that were started */
 	unsigned ready; /* followers that wait for the next start */
@@ -150,7 +150,7 @@ static void lead(struct run *run)
 
 		prepare(side, 0, batch);
 		wait_for_all(&run->ready, side->threads - 1);
-		run->ns += (double)lead_batch(run, batch);
+		run->ns[batch] = (double)lead_batch(run, batch);
 		if (side->between)
 			r = side->between(side->user);
 		if (r < 0)
@@ -185,11 +185,11 @@ static void *member_main(void *argument)
 	return NULL;
 }
 
-/* The elapsed ns of BATCHES batches in *NS. 0 or -errno. */
-static int run_side(struct bench_context *context, struct bench_side *side, uint64_t batches,
-		    double *ns)
+/* The elapsed ns of each of BATCHES batches in NS. 0 or -errno. */
+static int run_batches(struct bench_context *context, struct bench_side *side, uint64_t batches,
+		       double *ns)
 {
-	struct run run = { .context = context, .side = side, .batches = batches };
+	struct run run = { .context = context, .side = side, .batches = batches, .ns = ns };
 	struct member members[BENCH_THREADS];
 	unsigned n = 0;
 	int r = 0;
@@ -209,26 +209,46 @@ static int run_side(struct bench_context *context, struct bench_side *side, uint
 	while (n-- > 0)
 		(void)pthread_join(members[n].thread, NULL);
 	side->done += batches * side->batch;
-	*ns = run.ns;
 	return r < 0 ? r : run.error;
+}
+
+/*
+ * One run: its elapsed ns in *TOTAL, and its figure in *NS_PER_OP. The figure is the median of its
+ * batches: one in which another process took a CPU away is no measurement.
+ */
+static int run_side(struct bench_context *context, struct bench_side *side, uint64_t batches,
+		    double *total, double *ns_per_op)
+{
+	double *ns = calloc(batches, sizeof(*ns));
+	int r = ns ? run_batches(context, side, batches, ns) : -ENOMEM;
+
+	if (r == 0) {
+		*total = 0;
+		for (uint64_t i = 0; i < batches; i++)
+			*total += ns[i];
+		*ns_per_op = bench_stats_of(ns, (unsigned)batches).median /
+			     (double)(side->batch * side->threads);
+	}
+	free(ns);
+	return r;
 }
 
 /* ---- rounds ---- */
 
 static int warm_up(struct bench_context *context, struct bench_side *side)
 {
-	double ns = 0;
+	double ns = 0, unused;
 	int r = 0;
 
 	if (!side->batches) {
 		for (side->batches = 1; r == 0; side->batches *= 2) {
-			r = run_side(context, side, side->batches, &ns);
+			r = run_side(context, side, side->batches, &ns, &unused);
 			if (r < 0 || ns >= RUN_NS || side->batches >= MAX_BATCHES)
 				break;
 		}
 	}
 	for (unsigned i = 0; r == 0 && i < WARM_UP_RUNS; i++)
-		r = run_side(context, side, side->batches, &ns);
+		r = run_side(context, side, side->batches, &ns, &unused);
 	return r;
 }
 
@@ -256,12 +276,10 @@ static int run_rounds(struct bench_context *context, struct bench_side *sides, u
 	for (unsigned round = 0; r == 0 && round < context->rounds; round++) {
 		show_progress(context, round + 1);
 		for (unsigned i = 0; r == 0 && i < nsides; i++) {
-			struct bench_side *side = &sides[i];
-			double ns;
+			double unused;
 
-			r = run_side(context, side, side->batches, &ns);
-			figures[i * context->rounds + round] =
-				ns / (double)(side->batches * side->batch * side->threads);
+			r = run_side(context, &sides[i], sides[i].batches, &unused,
+				     &figures[i * context->rounds + round]);
 		}
 	}
 	return r;

@@ -71,26 +71,37 @@ static void print_stats(const char *name, const struct bench_stats *stats)
 	printf("  %-18s %12.1f %12.1f %12.1f\n", name, stats->median, stats->min, stats->max);
 }
 
+static bool is_target(const struct bench_context *context, const char *name)
+{
+	for (unsigned i = 0; i < context->ntargets; i++) {
+		if (strcmp(context->targets[i].name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void print_param(const char *name, const json_t *value)
+{
+	char text[64] = "not measured";
+
+	if (json_is_real(value))
+		(void)snprintf(text, sizeof(text), "%.2f", json_real_value(value));
+	else if (json_is_integer(value))
+		(void)snprintf(text, sizeof(text), "%lld", (long long)json_integer_value(value));
+	else if (json_is_boolean(value))
+		(void)snprintf(text, sizeof(text), "%s", json_is_true(value) ? "yes" : "no");
+	else if (json_is_string(value))
+		(void)snprintf(text, sizeof(text), "%s", json_string_value(value));
+	printf("  %-18s %12s\n", name, text);
+}
+
 static void print_params(const struct bench_context *context)
 {
-	const char *name;
-	json_t *value;
+	json_t *params = context->params;
 
-	json_object_foreach(context->params, name, value)
-	{
-		char text[64] = "not measured";
-
-		if (json_is_real(value))
-			(void)snprintf(text, sizeof(text), "%.2f", json_real_value(value));
-		else if (json_is_integer(value))
-			(void)snprintf(text, sizeof(text), "%lld",
-				       (long long)json_integer_value(value));
-		else if (json_is_boolean(value))
-			(void)snprintf(text, sizeof(text), "%s",
-				       json_is_true(value) ? "yes" : "no");
-		else if (json_is_string(value))
-			(void)snprintf(text, sizeof(text), "%s", json_string_value(value));
-		printf("  %-18s %s\n", name, text);
+	for (void *i = json_object_iter(params); i; i = json_object_iter_next(params, i)) {
+		if (!is_target(context, json_object_iter_key(i)))
+			print_param(json_object_iter_key(i), json_object_iter_value(i));
 	}
 }
 
@@ -100,11 +111,12 @@ static void print_target(const struct bench_context *context, const struct bench
 	double value = param ? json_number_value(param) : ratio(context);
 	bool met = target->at_most ? value <= target->limit : value >= target->limit;
 
-	printf("  %-18s %12.2f   target %s %g: %s\n", target->name, value,
-	       target->at_most ? "<=" : ">=", target->limit,
-	       param && json_is_null(param) ? "not measured"
-	       : met                        ? "met"
-					    : "MISSED");
+	if (param && json_is_null(param))
+		printf("  %-18s %12s   target %s %g\n", target->name, "not measured",
+		       target->at_most ? "<=" : ">=", target->limit);
+	else
+		printf("  %-18s %12.2f   target %s %g: %s\n", target->name, value,
+		       target->at_most ? "<=" : ">=", target->limit, met ? "met" : "MISSED");
 }
 
 void bench_report_print(const struct bench_context *context)
@@ -120,6 +132,8 @@ void bench_report_print(const struct bench_context *context)
 		putchar('\n');
 	for (unsigned i = 0; i < context->ntargets; i++)
 		print_target(context, &context->targets[i]);
+	if (context->bench->notes)
+		printf("\n%s\n", context->bench->notes);
 	if (context->pin_error)
 		printf("\n  The threads could not be pinned to CPUs: %s.\n",
 		       strerror(-context->pin_error));
