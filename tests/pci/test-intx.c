@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* INTx: the line of a function, of a bus that functions share, and the end of an interrupt. */
+#include "fixture.h"
+
+#define INTX_DISABLE     0x0400u
+#define INTERRUPT_STATUS 0x0008u
+#define LOG              32u
+
+struct lines {
+	struct test_host host;
+	struct test_ram ram;
+	struct peal_pci_bus *bus;
+	struct peal_msi_sink sink;
+	struct test_sink sink_log;
+	unsigned edges;
+	unsigned pins[LOG];
+	bool levels[LOG];
+};
+
+struct member {
+	struct peal_pci_function *function;
+	unsigned eois;
+	bool lower_at_eoi;
+};
+
+static void on_intx(void *user, unsigned pin, bool asserted)
+{
+	struct lines *l = user;
+
+	thread_assert(l->edges < LOG);
+	l->pins[l->edges] = pin;
+	l->levels[l->edges++] = asserted;
+}
+
+static void on_eoi(void *user)
+{
+	struct member *m = user;
+
+	m->eois++;
+	if (m->lower_at_eoi)
+		peal_pci_function_set_intx(m->function, false);
+}
+
+static const struct peal_pci_function_ops member_ops = { .intx_eoi = on_eoi };
+
+static void lines_init(struct lines *l)
+{
+	struct peal_pci_bus_config bus;
+
+	memset(l, 0, sizeof(*l));
+	test_host_init(&l->host);
+	l->sink = test_sink_init(&l->sink_log);
+	test_ram_init(&l->ram, &l->host.host, 0, RAM_SIZE);
+	bus = (struct peal_pci_bus_config){
+		.host = &l->host.host,
+		.memory = l->ram.space,
+		.dma = l->ram.space,
+		.sink = l->sink,
+		.window32_address = WINDOW32,
+		.window32_size = SIZE32,
+		.intx = on_intx,
+		.intx_user = l,
+	};
+	assert_int_equal(peal_pci_bus_new(&l->bus, &bus), 0);
+}
+
+static void lines_done(struct lines *l)
+{
+	peal_pci_bus_free(l->bus);
+	test_ram_done(&l->ram);
+	test_host_done(&l->host);
+}
+
+static void member_init(struct member *m, struct lines *l, unsigned devfn, unsigned pin)
+{
+	struct peal_pci_function_config config = {
+		.host = &l->host.host,
+		.vendor_id = 0x1af4,
+		.device_id = 0x1000,
+		.interrupt_pin = (uint8_t)pin,
+		.ops = &member_ops,
+		.user = m,
+	};
+
+	memset(m, 0, sizeof(*m));
+	assert_int_equal(peal_pci_function_new(&m->function, &config), 0);
+	assert_int_equal(peal_pci_function_add_power_management(m->function), 0);
+	assert_int_equal(peal_pci_function_add_msi(m->function,
+						   &(struct peal_msi_config){ .vectors = 1 }),
+			 0);
+	assert_int_equal(peal_pci_function_add_msix_exclusive(m->function, 1, 0), 0);
+	assert_int_equal(peal_pci_bus_plug(l->bus, (uint8_t)devfn, m->function), 0);
+}
+
+static void member_done(struct member *m, struct lines *l)
+{
+	peal_pci_bus_unplug(l->bus, m->function);
+	peal_pci_function_free(m->function);
+}
+
+static void assert_edge(const struct lines *l, unsigned number, unsigned pin, bool level)
+{
+	assert_int_equal(l->edges, number + 1);
+	assert_int_equal(l->pins[number], pin);
+	assert_int_equal(l->levels[number], level);
+}
+
+static uint64_t status(struct member *m)
+{
+	return peal_pci_config_read(m->function, STATUS, 2) & INTERRUPT_STATUS;
+}
+
+static void line_follows_the_wish(void **state)
+{
+	struct member m;
+	struct lines l;
+
+	(void)state;
+	lines_init(&l);
+	member_init(&m, &l, 0, 1);
+	peal_pci_function_set_intx(m.function, true);
+	assert_edge(&l, 0, 0, true);
+	peal_pci_function_set_intx(m.function, true);
+	assert_int_equal(l.edges, 1);
+	assert_true(peal_pci_bus_intx_level(l.bus, 0));
+	peal_pci_function_set_intx(m.function, false);
+	assert_edge(&l, 1, 0, false);
+	assert_false(peal_pci_bus_intx_level(l.bus, 0));
+	member_done(&m, &l);
+	lines_done(&l);
+}
+
+static void disable_gates_the_line_and_status_shows_the_wish(void **state)
+{
+	struct member m;
+	struct lines l;
+
+	(void)state;
+	lines_init(&l);
+	member_init(&m, &l, 0, 1);
+	peal_pci_config_write(m.function, COMMAND, 2, INTX_DISABLE);
+	peal_pci_function_set_intx(m.function, true);
+	assert_int_equal(l.edges, 0);
+	assert_int_equal(status(&m), INTERRUPT_STATUS);
+	/* It is not cleared by writing 1. */
+	peal_pci_config_write(m.function, STATUS, 2, 0xffff);
+	assert_int_equal(status(&m), INTERRUPT_STATUS);
+	peal_pci_config_write(m.function, COMMAND, 2, 0);
+	assert_edge(&l, 0, 0, true);
+	peal_pci_config_write(m.function, COMMAND + 1, 1, INTX_DISABLE >> 8);
+	assert_edge(&l, 1, 0, false);
+	peal_pci_function_set_intx(m.function, false);
+	assert_int_equal(status(&m), 0);
+	member_done(&m, &l);
+	lines_done(&l);
+}
+
+static void enabling_messages_lowers_the_line(void **state)
+{
+	static const unsigned ids[] = { 0x05, ID_MSIX };
+	static const unsigned enables[] = { 0x0001, MSIX_ENABLE };
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct member m;
+		struct lines l;
+		unsigned at;
+
+		lines_init(&l);
+		member_init(&m, &l, 0, 1);
+		at = find_capability(m.function, ids[i], 0);
+		peal_pci_function_set_intx(m.function, true);
+		peal_pci_config_write(m.function, at + 2, 2, enables[i]);
+		assert_edge(&l, 1, 0, false);
+		assert_int_equal(status(&m), INTERRUPT_STATUS);
+		peal_pci_config_write(m.function, at + 2, 2, 0);
+		assert_edge(&l, 2, 0, true);
+		member_done(&m, &l);
+		assert_edge(&l, 3, 0, false);
+		lines_done(&l);
+	}
+}
+
+static void d3hot_and_reset_lower_the_line(void **state)
+{
+	struct member m;
+	struct lines l;
+	unsigned at;
+
+	(void)state;
+	lines_init(&l);
+	member_init(&m, &l, 0, 1);
+	at = find_capability(m.function, ID_POWER_MANAGEMENT, 0);
+	peal_pci_function_set_intx(m.function, true);
+	peal_pci_config_write(m.function, at + 4, 2, 3);
+	assert_edge(&l, 1, 0, false);
+	/* Back in D0 the function was reset, and the wish with it. */
+	peal_pci_config_write(m.function, at + 4, 2, 0);
+	assert_int_equal(l.edges, 2);
+	assert_int_equal(status(&m), 0);
+	peal_pci_function_set_intx(m.function, true);
+	peal_pci_function_reset(m.function);
+	assert_edge(&l, 3, 0, false);
+	member_done(&m, &l);
+	lines_done(&l);
+}
+
+static void pins_swizzle_by_device(void **state)
+{
+	(void)state;
+	for (unsigned device = 0; device < 8; device++) {
+		for (unsigned pin = 1; pin <= 4; pin++) {
+			struct member m;
+			struct lines l;
+
+			lines_init(&l);
+			member_init(&m, &l, device << 3, pin);
+			peal_pci_function_set_intx(m.function, true);
+			assert_edge(&l, 0, (device + pin - 1) % 4, true);
+			member_done(&m, &l);
+			lines_done(&l);
+		}
+	}
+}
+
+static void function_without_pin_has_no_line(void **state)
+{
+	struct member m;
+	struct lines l;
+
+	(void)state;
+	lines_init(&l);
+	member_init(&m, &l, 0, 0);
+	peal_pci_function_set_intx(m.function, true);
+	assert_int_equal(l.edges, 0);
+	assert_false(peal_pci_function_intx_line(m.function));
+	member_done(&m, &l);
+	assert_int_equal(l.edges, 0);
+	lines_done(&l);
+}
+
+/* Devices 0 and 4 share INTA#; device 1's INTD# swizzles there as well. */
+static void shared_line_is_the_or(void **state)
+{
+	struct member m[3];
+	struct lines l;
+
+	(void)state;
+	lines_init(&l);
+	member_init(&m[0], &l, 0 << 3, 1);
+	member_init(&m[1], &l, 4 << 3, 1);
+	member_init(&m[2], &l, 1 << 3, 4);
+	peal_pci_function_set_intx(m[0].function, true);
+	peal_pci_function_set_intx(m[1].function, true);
+	peal_pci_function_set_intx(m[2].function, true);
+	assert_edge(&l, 0, 0, true);
+	peal_pci_function_set_intx(m[0].function, false);
+	peal_pci_function_set_intx(m[2].function, false);
+	assert_int_equal(l.edges, 1);
+	/* Unplugging the last one lowers it. */
+	member_done(&m[1], &l);
+	assert_edge(&l, 1, 0, false);
+	member_done(&m[0], &l);
+	member_done(&m[2], &l);
+	lines_done(&l);
+}
+
+static void eoi_asks_the_line_s_functions_and_refires(void **state)
+{
+	struct member m[3];
+	struct lines l;
+
+	(void)state;
+	lines_init(&l);
+	member_init(&m[0], &l, 0 << 3, 1);
+	member_init(&m[1], &l, 4 << 3, 1);
+	member_init(&m[2], &l, 1 << 3, 1);
+	m[0].lower_at_eoi = true;
+	peal_pci_function_set_intx(m[0].function, true);
+	peal_pci_bus_intx_eoi(l.bus, 0);
+	assert_int_equal(m[0].eois, 1);
+	assert_int_equal(m[1].eois, 1);
+	assert_int_equal(m[2].eois, 0);
+	assert_edge(&l, 1, 0, false);
+	/* One that stays asserted fires again. */
+	peal_pci_function_set_intx(m[1].function, true);
+	peal_pci_bus_intx_eoi(l.bus, 0);
+	assert_edge(&l, 3, 0, true);
+	for (unsigned i = 0; i < 3; i++)
+		member_done(&m[i], &l);
+	lines_done(&l);
+}
+
+static void raised_before_plugging_shows_when_plugged(void **state)
+{
+	struct peal_pci_function *function;
+	struct lines l;
+
+	(void)state;
+	lines_init(&l);
+	assert_int_equal(peal_pci_function_new(&function,
+					       &(struct peal_pci_function_config){
+						       .host = &l.host.host, .interrupt_pin = 2 }),
+			 0);
+	peal_pci_function_set_intx(function, true);
+	assert_int_equal(l.edges, 0);
+	assert_int_equal(peal_pci_bus_plug(l.bus, 0, function), 0);
+	assert_edge(&l, 0, 1, true);
+	peal_pci_bus_unplug(l.bus, function);
+	assert_edge(&l, 1, 1, false);
+	peal_pci_function_free(function);
+	lines_done(&l);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(line_follows_the_wish),
+		cmocka_unit_test(disable_gates_the_line_and_status_shows_the_wish),
+		cmocka_unit_test(enabling_messages_lowers_the_line),
+		cmocka_unit_test(d3hot_and_reset_lower_the_line),
+		cmocka_unit_test(pins_swizzle_by_device),
+		cmocka_unit_test(function_without_pin_has_no_line),
+		cmocka_unit_test(shared_line_is_the_or),
+		cmocka_unit_test(eoi_asks_the_line_s_functions_and_refires),
+		cmocka_unit_test(raised_before_plugging_shows_when_plugged),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
