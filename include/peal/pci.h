@@ -261,6 +261,8 @@ PEAL_PUBLIC bool peal_msix_is_enabled(const struct peal_msix *msix);
 /* Masked by its Mask bit, by Function Mask, or because MSI-X is off. */
 PEAL_PUBLIC bool peal_msix_is_masked(const struct peal_msix *msix, unsigned vector);
 PEAL_PUBLIC bool peal_msix_is_pending(const struct peal_msix *msix, unsigned vector);
+/* Has the device declared it? */
+PEAL_PUBLIC bool peal_msix_is_used(const struct peal_msix *msix, unsigned vector);
 
 /* Address and data that the vector would send now. */
 PEAL_PUBLIC struct peal_msi_msg peal_msix_message(const struct peal_msix *msix, unsigned vector);
@@ -358,6 +360,7 @@ PEAL_PUBLIC void peal_msi_unuse(struct peal_msi *msi, unsigned vector);
 PEAL_PUBLIC void peal_msi_unuse_all(struct peal_msi *msi);
 PEAL_PUBLIC bool peal_msi_is_masked(const struct peal_msi *msi, unsigned vector);
 PEAL_PUBLIC bool peal_msi_is_pending(const struct peal_msi *msi, unsigned vector);
+PEAL_PUBLIC bool peal_msi_is_used(const struct peal_msi *msi, unsigned vector);
 PEAL_PUBLIC struct peal_msi_msg peal_msi_message(const struct peal_msi *msi, unsigned vector);
 PEAL_PUBLIC int peal_msi_set_consumer(struct peal_msi *msi,
 				      const struct peal_vector_consumer *consumer, void *user);

@@ -321,6 +321,11 @@ bool peal_msi_is_pending(const struct peal_msi *msi, unsigned vector)
 	return pci_vectors_state(&msi->vectors, vector) & PCI_VECTOR_PENDING;
 }
 
+bool peal_msi_is_used(const struct peal_msi *msi, unsigned vector)
+{
+	return !(pci_vectors_state(&msi->vectors, vector) & PCI_VECTOR_UNUSED);
+}
+
 struct peal_msi_msg peal_msi_message(const struct peal_msi *msi, unsigned vector)
 {
 	PEAL_ASSERT(vector < msi->vectors.count);

@@ -64,6 +64,11 @@ bool peal_msix_is_pending(const struct peal_msix *msix, unsigned vector)
 	return pci_vectors_state(&msix->vectors, vector) & PCI_VECTOR_PENDING;
 }
 
+bool peal_msix_is_used(const struct peal_msix *msix, unsigned vector)
+{
+	return !(pci_vectors_state(&msix->vectors, vector) & PCI_VECTOR_UNUSED);
+}
+
 struct peal_msi_msg peal_msix_message(const struct peal_msix *msix, unsigned vector)
 {
 	PEAL_ASSERT(vector < msix->vectors.count);
