@@ -47,7 +47,7 @@ static bool read_descriptor(struct peal_vring *ring, const struct table *table, 
 			    peal_atomic_load_le64(at + 8, __ATOMIC_RELAXED));
 		return true;
 	}
-	if (peal_space_read(ring->space, table->address + offset, bytes, sizeof(bytes)) < 0)
+	if (peal_space_read_memory(ring->space, table->address + offset, bytes, sizeof(bytes)) < 0)
 		return false;
 	*d = unpack(peal_load_le(bytes, 8), peal_load_le(bytes + 8, 8));
 	return true;
