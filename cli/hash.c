@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <errno.h>
-#include <fcntl.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,23 +51,23 @@ void hash_end(struct hash *hash, char hex[HASH_HEX])
 	hash_free(hash);
 }
 
-int hash_file(const char *path, char hex[HASH_HEX], const bool *stop)
+int hash_fd(int fd, char hex[HASH_HEX], const volatile int *stop)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC), r = 0;
 	struct hash *hash = hash_new();
 	char *buffer = malloc(CHUNK);
-	ssize_t n = 0;
+	off_t at = 0;
+	ssize_t n = 1;
+	int r = hash && buffer ? 0 : -ENOMEM;
 
-	if (fd < 0)
-		r = -errno;
-	else if (!hash || !buffer)
-		r = -ENOMEM;
-	while (r == 0 && (n = read(fd, buffer, CHUNK)) != 0) {
-		if (n > 0)
+	while (r == 0 && n != 0) {
+		n = pread(fd, buffer, CHUNK, at);
+		if (n > 0) {
 			hash_add(hash, buffer, (size_t)n);
-		else if (errno != EINTR)
+			at += n;
+		} else if (n < 0 && errno != EINTR) {
 			r = -errno;
-		if (__atomic_load_n(stop, __ATOMIC_RELAXED))
+		}
+		if (*stop)
 			r = -ECANCELED;
 	}
 	if (r == 0)
@@ -76,7 +75,5 @@ int hash_file(const char *path, char hex[HASH_HEX], const bool *stop)
 	else
 		hash_free(hash);
 	free(buffer);
-	if (fd >= 0)
-		(void)close(fd);
 	return r;
 }

@@ -17,7 +17,10 @@ void hash_add(struct hash *hash, const void *bytes, size_t size);
 void hash_end(struct hash *hash, char hex[HASH_HEX]);
 void hash_free(struct hash *hash);
 
-/* Of a whole file. 0 or -errno; -ECANCELED when *STOP becomes true. */
-int hash_file(const char *path, char hex[HASH_HEX], const bool *stop);
+/*
+ * Of a file from its begin to its end, however it is called by now. *STOP becoming non-zero ends it
+ * with -ECANCELED. -ENOMEM, or what reading says.
+ */
+int hash_fd(int fd, char hex[HASH_HEX], const volatile int *stop);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* `peal run`: options, the image, signals, and the exit code. */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -161,18 +162,20 @@ static void install_handlers(void)
 	(void)sigaction(SIGINT, &action, NULL);
 	(void)sigaction(SIGTERM, &action, NULL);
 	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGXFSZ, SIG_IGN); /* a write beyond `ulimit -f` fails with EFBIG */
 }
 
 /* The file as it is after the run, when the whole disk went through. */
-static void hash_disk(const char *disk, struct workload_result *result)
+static void hash_disk(const char *disk, int fd, struct workload_result *result)
 {
-	static bool never;
 	int r;
 
 	if (!result->sha256[0])
 		return;
-	r = hash_file(disk, result->sha256_file, &never);
-	if (r < 0 && !result->error[0])
+	r = fd < 0 ? fd : hash_fd(fd, result->sha256_file, &stop_signal);
+	if (r == -ECANCELED)
+		result->interrupted = true;
+	else if (r < 0 && !result->error[0])
 		(void)snprintf(result->error, sizeof(result->error), "%s: %s", disk, strerror(-r));
 }
 
@@ -195,7 +198,7 @@ static int run(const struct run_options *o, const char *disk, bool writable)
 	struct workload_result *result = calloc(1, sizeof(*result));
 	struct workload *workload;
 	bool ok = false;
-	int r;
+	int r, fd;
 
 	if (!result)
 		return cli_error(CLI_FAILED, "run", "out of memory");
@@ -204,11 +207,15 @@ static int run(const struct run_options *o, const char *disk, bool writable)
 		free(result);
 		return r;
 	}
+	/* For the hash after the run: the name may mean another file by then, or none. */
+	fd = open(disk, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		fd = -errno;
 	progress_begin(&progress);
 	r = workload_run(workload, progress_show, &progress, &stop_signal, result);
 	progress_end(&progress);
 	if (r == CLI_OK) {
-		hash_disk(disk, result);
+		hash_disk(disk, fd, result);
 		ok = report_is_ok(result);
 		if (o->json)
 			report_json(result, &config, ok);
@@ -217,6 +224,8 @@ static int run(const struct run_options *o, const char *disk, bool writable)
 		r = ok ? CLI_OK : CLI_FAILED;
 	}
 	workload_free(workload);
+	if (fd >= 0)
+		(void)close(fd);
 	free(result->vectors);
 	free(result->per_vcpu);
 	free(result);
