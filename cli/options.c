@@ -202,6 +202,10 @@ int cli_parse(const struct cli_command *command, int argc, char **argv, const ch
 					 "%s: needs a value; see peal %s "
 					 "--help",
 					 argv[optind - 1], command->name);
+		if (c != 0 && optopt) /* "-x", or in the middle of "-xyz" */
+			return cli_error(CLI_USAGE, command->name,
+					 "-%c: unknown option; see peal %s --help", optopt,
+					 command->name);
 		if (c != 0)
 			return cli_error(CLI_USAGE, command->name,
 					 "%s: unknown or ambiguous option; see peal %s --help",
