@@ -110,6 +110,9 @@ static int submit(struct slot *slot, enum peal_blk_op op, uint64_t block,
 	slot->request.sector = offset / 512;
 	slot->request.length =
 		(uint32_t)(left < w->config.block_size ? left : w->config.block_size);
+	/* Before it is submitted: whoever kicks the queue next sends it off. */
+	if (op == PEAL_BLK_FLUSH)
+		slot->request.length = 0;
 	slot->request.done = done;
 	__atomic_store_n(&slot->state, SLOT_BUSY, __ATOMIC_RELAXED);
 	return peal_blk_driver_submit(w->driver, slot->queue, &slot->request);
@@ -218,7 +221,6 @@ static void run_flush(struct workload *w, struct peal_vcpu *vcpu)
 	if (!w->info.flush || w->failed || is_abandoned(w))
 		return;
 	r = submit(slot, PEAL_BLK_FLUSH, 0, done_in_order);
-	slot->request.length = 0;
 	if (r < 0) {
 		workload_fail(w, "flush: %s", strerror(-r));
 		return;
@@ -233,8 +235,11 @@ static bool run_hashed_pass(struct workload *w, struct peal_vcpu *vcpu, enum pea
 {
 	bool whole;
 
-	if (!w->sha256[0])
+	if (!w->sha256[0]) {
 		w->hash = hash_new();
+		if (!w->hash)
+			workload_fail(w, "no SHA-256: out of memory");
+	}
 	whole = run_pass(w, vcpu, op);
 	if (w->hash && whole)
 		hash_end(w->hash, w->sha256);
