@@ -97,8 +97,13 @@ int workload_new(struct workload **ret, const struct workload_config *config, co
 	int r = CLI_OK;
 
 	if (w) {
+		pthread_condattr_t clock;
+
 		(void)pthread_mutex_init(&w->lock, NULL);
-		(void)pthread_cond_init(&w->batch_done, NULL);
+		(void)pthread_condattr_init(&clock);
+		(void)pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+		(void)pthread_cond_init(&w->batch_done, &clock);
+		(void)pthread_condattr_destroy(&clock);
 		w->config = *config;
 		w->name = name;
 		w->nslots = config->queues * config->depth;
@@ -187,22 +192,36 @@ static double seconds_since(uint64_t ns)
 	return (double)(workload_now_ns() - ns) / 1e9;
 }
 
+/*
+ * Since the last tick, but not more than a few ticks: when the whole process was stopped (SIGSTOP,
+ * a debugger), the guest could not move either.
+ */
+static double seconds_of_tick(uint64_t *looked)
+{
+	double seconds = seconds_since(*looked), most = 5 * TICK_MS / 1e3;
+
+	*looked = workload_now_ns();
+	return seconds < most ? seconds : most;
+}
+
 /* Until the guest's main has returned. */
 static void watch(struct workload *w, void (*progress)(void *user, uint64_t done, uint64_t all),
 		  void *user, const volatile int *stop, struct workload_result *ret)
 {
-	uint64_t begin = workload_now_ns(), moved = begin;
+	uint64_t begin = workload_now_ns(), looked = begin;
 	uint64_t all = w->config.seconds > 0 || w->config.mode == WORKLOAD_RANDOM ? 0 : w->capacity;
 	struct pulse last = { 0 };
+	double idle = 0;
 
 	if (w->config.mode == WORKLOAD_VERIFY)
 		all *= 2;
 	while (!peal_machine_wait(w->machine, TICK_MS)) {
 		struct pulse now = take_pulse(w);
-		double idle;
+		double patience = w->config.stall;
 
+		idle += seconds_of_tick(&looked);
 		if (memcmp(&now, &last, sizeof(now)) != 0)
-			moved = workload_now_ns();
+			idle = 0;
 		last = now;
 		if (progress)
 			progress(user, now.bytes, all);
@@ -213,10 +232,9 @@ static void watch(struct workload *w, void (*progress)(void *user, uint64_t done
 		if (w->config.seconds > 0 && seconds_since(begin) >= w->config.seconds &&
 		    w->stop == WORKLOAD_GO)
 			set_stop(w, WORKLOAD_DRAIN);
-		idle = seconds_since(moved);
 		if (now.answered < now.chains)
-			idle /= SLOW_DEVICE;
-		if (idle >= w->config.stall && w->stop != WORKLOAD_ABANDON) {
+			patience *= SLOW_DEVICE;
+		if (idle >= patience && w->stop != WORKLOAD_ABANDON) {
 			ret->stalled = true;
 			/* Before the guest cleans up: where things are now. */
 			peal_machine_path(
@@ -332,7 +350,7 @@ int workload_batch(struct workload *w, uint64_t requests)
 	while (w->batches == batches && !ended) {
 		struct timespec until;
 
-		(void)clock_gettime(CLOCK_REALTIME, &until);
+		(void)clock_gettime(CLOCK_MONOTONIC, &until);
 		until.tv_sec++;
 		if (pthread_cond_timedwait(&w->batch_done, &w->lock, &until))
 			ended = peal_machine_wait(w->machine, 0);
