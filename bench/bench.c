@@ -48,14 +48,6 @@ static int print_json(json_t *json)
 	return CLI_OK;
 }
 
-/* Nothing of the output may get lost in silence. */
-static int flush_output(int code)
-{
-	if ((fflush(stdout) != 0 || ferror(stdout)) && code == CLI_OK)
-		return cli_error(CLI_FAILED, "bench", "cannot write the output");
-	return code;
-}
-
 /* ---- one bench ---- */
 
 static void add_common_options(struct common *common, struct cli_option *rows)
@@ -214,10 +206,10 @@ static int list_or_run_all(int argc, char **argv)
 int bench_main(int argc, char **argv)
 {
 	if (argc < 2 || argv[1][0] == '-')
-		return flush_output(list_or_run_all(argc, argv));
+		return list_or_run_all(argc, argv);
 	for (size_t i = 0; i < COUNT_OF(benches); i++) {
 		if (strcmp(argv[1], benches[i]->name) == 0)
-			return flush_output(run_bench(benches[i], argc - 1, argv + 1, NULL));
+			return run_bench(benches[i], argc - 1, argv + 1, NULL);
 	}
 	return cli_error(CLI_USAGE, "bench", "%s: no such bench; peal bench lists them", argv[1]);
 }

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "commands.h"
 #include "options.h"
@@ -28,7 +31,33 @@ static int print_help(FILE *to)
 	return CLI_OK;
 }
 
-int main(int argc, char **argv)
+/*
+ * A standard stream that is closed gives its number to the next file that is opened, and what is
+ * printed then goes into that file, which may be somebody's disk. A directory holds the place:
+ * nothing can be written to it.
+ */
+static int hold_standard_streams(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		if (fcntl(fd, F_GETFD) < 0 && open("/", O_RDONLY | O_DIRECTORY) != fd)
+			return CLI_FAILED;
+	}
+	return CLI_OK;
+}
+
+/* Output that did not arrive is a failure; nobody has to be told that a pipe was closed. */
+static int flush_output(int code)
+{
+	errno = 0;
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return code;
+	if (errno != EPIPE)
+		fprintf(stderr, "peal: cannot write the output: %s\n",
+			strerror(errno ? errno : EIO));
+	return code == CLI_OK ? CLI_FAILED : code;
+}
+
+static int run_command(int argc, char **argv)
 {
 	if (argc < 2) {
 		(void)print_help(stderr);
@@ -46,4 +75,11 @@ int main(int argc, char **argv)
 	}
 	fprintf(stderr, "peal: %s: no such command; see peal --help\n", argv[1]);
 	return CLI_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+	int r = hold_standard_streams();
+
+	return r == CLI_OK ? flush_output(run_command(argc, argv)) : r;
 }

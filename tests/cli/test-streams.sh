@@ -26,7 +26,7 @@ image() { # NAME MIB
 	head -c "$(($2 * 1048576))" /dev/zero >"$1"
 }
 
-echo 1..7
+echo 1..8
 
 # More output than stdio keeps back, so it is written while the disk is open.
 image disk 1
@@ -44,6 +44,11 @@ result $? no_standard_stream_at_all_is_no_reason_to_write_to_the_disk
 code=$?
 [ $code -eq 1 ] && grep -q 'cannot write the output' err
 result $? output_that_cannot_be_written_is_a_failure
+
+"$PEAL" bench >/dev/full 2>err
+code=$?
+[ $code -eq 1 ] && [ "$(wc -l <err)" -eq 1 ] && grep -q 'cannot write the output' err
+result $? output_of_a_bench_that_cannot_be_written_is_told_once
 
 # The reader is gone before there is anything to write.
 { "$PEAL" run --disk disk --json 2>err; echo $? >out; } | exec true
