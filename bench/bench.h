@@ -62,8 +62,8 @@ struct bench_side {
 	 * runs. 0, or -errno, which ends the measurement.
 	 */
 	int (*work)(void *user, unsigned thread, uint64_t first, uint64_t count);
-	/* After each batch, when all threads are done; NULL: nothing. 0, or -errno. */
-	int (*between)(void *user);
+	/* In each thread after a batch, when all have done it; NULL: nothing. 0, or -errno. */
+	int (*between)(void *user, unsigned thread);
 	void *user;
 
 	struct bench_stats ns_per_op; /* elapsed time / operations of all threads */

@@ -4,15 +4,19 @@
  *
  * The events of all devices in random order, once each before the order begins again. After a batch
  * the CPUs acknowledge, outside the measured time, so every send finds its LPI clear and makes it
- * pending; that all of them did is checked after each batch. With several threads each has its own
- * part of the order, over all devices.
+ * pending; that all of them did is checked at the end. Redistributors are dealt out to the threads:
+ * each acknowledges for its own, as if their vCPUs ran there. With --threads each thread sends its
+ * part of the order, to all redistributors.
  *
  * Beside the main figure, in the same rounds:
- *   flatness   the same number of sends over all events, against over one device with 64 events
- *   scaling    throughput of two threads (or of --threads, when more), against one
- *   hot        one event over and over: a send and the acknowledge that makes the next one count
- *   merged     one event over and over that is never acknowledged: a send to a pending LPI
- *   fetch_or   one uncontended atomic OR, the least that a send can cost
+ *   flatness         the same number of sends over all events, against one device with 64 events
+ *   scaling          throughput of two threads (or of --threads, when more), against one; each
+ *                    sends to redistributors of its own, so what they share is the ITS
+ *   scaling_crossed  the same with all threads sending to all redistributors: the lines that hold
+ *                    the pending bits go from CPU to CPU
+ *   hot              one event over and over: a send and its acknowledge
+ *   merged           one event over and over that is not acknowledged: a send to a pending LPI
+ *   fetch_or         one uncontended atomic OR, the least that a send can cost
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -38,21 +42,34 @@ struct event {
 	uint32_t event;
 };
 
+/* A thread that sends. */
+struct sender {
+	struct event *next; /* its next batch */
+	uint64_t at;        /* where it is in the order */
+	uint64_t taken;     /* LPIs that it acknowledged */
+	uint64_t unused[5]; /* threads share no line */
+};
+
 /* A side: who sends to whom. */
 struct load {
 	struct bench_its *vm;
 	struct list_its *list;
 	uint32_t devices;
 	uint32_t events;
-	bool repeats;                      /* sends one event over and over */
-	unsigned bits;                     /* of the number of an event, 0..devices × events - 1 */
-	uint64_t share;                    /* events of each thread */
-	uint64_t expected;                 /* LPIs that a batch makes pending */
-	struct event *next[BENCH_THREADS]; /* what the thread's next batch sends */
+	unsigned bits; /* of the number of an event, 0..devices × events - 1 */
+	unsigned threads;
+	bool own;     /* each thread sends to its own redistributors only */
+	bool repeats; /* sends one event over and over */
 	uint64_t word;
+	struct sender senders[BENCH_THREADS];
 };
 
 /* ---- the random order ---- */
+
+static uint64_t total_of(const struct load *load)
+{
+	return (uint64_t)load->devices * load->events;
+}
 
 /* A permutation of the numbers of BITS bits: each step can be undone. */
 static uint64_t mix(uint64_t x, unsigned bits)
@@ -69,12 +86,25 @@ static uint64_t mix(uint64_t x, unsigned bits)
 /* Event number N of the order. The steps of a permutation from below the total lead back there. */
 static struct event event_at(const struct load *load, uint64_t n)
 {
-	uint64_t total = (uint64_t)load->devices * load->events;
-
 	do
 		n = mix(n, load->bits);
-	while (n >= total);
+	while (n >= total_of(load));
 	return (struct event){ (uint32_t)(n / load->events), (uint32_t)(n % load->events) };
+}
+
+/* The next event of a thread, which comes again only after all others of its. */
+static struct event next_event(struct load *load, unsigned thread)
+{
+	struct sender *sender = &load->senders[thread];
+	uint64_t share = total_of(load) / load->threads;
+	struct event event;
+
+	if (!load->own)
+		return event_at(load, thread * share + sender->at++ % share);
+	do
+		event = event_at(load, sender->at++ % total_of(load));
+	while (bench_its_redist(event.device, event.event) % load->threads != thread);
+	return event;
 }
 
 /*
@@ -83,11 +113,27 @@ static struct event event_at(const struct load *load, uint64_t n)
  */
 static void prepare(void *user, unsigned thread, uint64_t first, uint64_t count)
 {
-	const struct load *load = user;
+	struct load *load = user;
 
+	(void)first;
 	for (uint64_t i = 0; i < count; i++)
-		load->next[thread][i] =
-			event_at(load, thread * load->share + (first + i) % load->share);
+		load->senders[thread].next[i] = next_event(load, thread);
+}
+
+/* How many events each thread has, at least. */
+static uint64_t smallest_share(const struct load *load)
+{
+	uint64_t counts[BENCH_REDISTS] = { 0 }, least = UINT64_MAX;
+
+	if (!load->own)
+		return total_of(load) / load->threads;
+	for (uint32_t d = 0; d < load->devices; d++) {
+		for (uint32_t e = 0; e < load->events; e++)
+			counts[bench_its_redist(d, e) % load->threads]++;
+	}
+	for (unsigned i = 0; i < load->threads; i++)
+		least = counts[i] < least ? counts[i] : least;
+	return least;
 }
 
 /* ---- sending ---- */
@@ -95,7 +141,7 @@ static void prepare(void *user, unsigned thread, uint64_t first, uint64_t count)
 static int work_peal(void *user, unsigned thread, uint64_t first, uint64_t count)
 {
 	const struct load *load = user;
-	const struct event *next = load->next[thread];
+	const struct event *next = load->senders[thread].next;
 	uint64_t delivered = 0;
 
 	(void)first;
@@ -107,7 +153,7 @@ static int work_peal(void *user, unsigned thread, uint64_t first, uint64_t count
 static int work_list(void *user, unsigned thread, uint64_t first, uint64_t count)
 {
 	const struct load *load = user;
-	const struct event *next = load->next[thread];
+	const struct event *next = load->senders[thread].next;
 	uint64_t delivered = 0;
 
 	(void)first;
@@ -116,24 +162,25 @@ static int work_list(void *user, unsigned thread, uint64_t first, uint64_t count
 	return delivered == count ? 0 : -EIO;
 }
 
-static int clear_peal(void *user)
+static int clear_peal(void *user, unsigned thread)
 {
-	const struct load *load = user;
-	uint64_t taken = 0;
+	struct load *load = user;
 
-	for (unsigned n = 0; n < BENCH_REDISTS; n++) {
+	for (unsigned n = thread; n < BENCH_REDISTS; n += load->threads) {
 		while (peal_gic_acknowledge(load->vm->gic, n, ALL_PRIORITY, NULL) !=
 		       PEAL_GIC_SPURIOUS)
-			taken++;
+			load->senders[thread].taken++;
 	}
-	return taken == load->expected ? 0 : -EIO;
+	return 0;
 }
 
-static int clear_list(void *user)
+static int clear_list(void *user, unsigned thread)
 {
-	const struct load *load = user;
+	struct load *load = user;
 
-	return list_its_clear(load->list) == load->expected ? 0 : -EIO;
+	if (thread == 0)
+		load->senders[thread].taken += list_its_clear(load->list);
+	return 0;
 }
 
 static int work_hot(void *user, unsigned thread, uint64_t first, uint64_t count)
@@ -176,7 +223,7 @@ static int work_fetch_or(void *user, unsigned thread, uint64_t first, uint64_t c
 
 /* ---- the sides ---- */
 
-/* MANY is the last: it is left out where there is one CPU. */
+/* Those of several threads are the last: they are left out where there is one CPU. */
 enum side {
 	OURS,
 	LIST,
@@ -186,7 +233,8 @@ enum side {
 	MERGED,
 	FETCH_OR,
 	ONE,
-	MANY,
+	OWN,
+	CROSSED,
 	SIDES
 };
 
@@ -200,21 +248,23 @@ struct state {
 static int set_side(struct state *state, enum side which, struct load load, uint64_t threads,
 		    uint64_t total, struct bench_side side)
 {
-	uint64_t batch = total > threads ? total / threads : 1;
+	uint64_t batch = total > threads ? total / threads : 1, share;
 	int r = 0;
 
-	load.share = (uint64_t)load.devices * load.events / threads;
-	while (UINT64_C(1) << load.bits < (uint64_t)load.devices * load.events)
-		load.bits++;
-	/* An event that comes twice in a batch would find its LPI pending. */
-	if (!load.repeats && batch > load.share)
-		batch = load.share;
-	load.expected = load.repeats ? 1 : batch * threads;
-	for (unsigned i = 0; !load.repeats && i < threads; i++) {
-		load.next[i] = aligned_alloc(64, batch * sizeof(struct event) / 64 * 64 + 64);
-		r = load.next[i] ? r : -ENOMEM;
+	load.threads = (unsigned)threads;
+	if (!load.repeats) {
+		while (UINT64_C(1) << load.bits < total_of(&load))
+			load.bits++;
+		/* An event that comes twice in a batch would find its LPI pending. */
+		share = smallest_share(&load);
+		batch = batch < share ? batch : share;
+		side.prepare = prepare;
 	}
-	side.prepare = load.repeats ? NULL : prepare;
+	for (unsigned i = 0; !load.repeats && i < threads; i++) {
+		load.senders[i].next =
+			aligned_alloc(64, batch * sizeof(struct event) / 64 * 64 + 64);
+		r = load.senders[i].next ? r : -ENOMEM;
+	}
 	side.threads = (unsigned)threads;
 	side.batch = batch;
 	side.user = &state->loads[which];
@@ -225,13 +275,20 @@ static int set_side(struct state *state, enum side which, struct load load, uint
 
 static uint64_t many_threads(const struct options *options)
 {
-	uint64_t total = options->devices * options->events;
 	uint64_t many = options->threads > 2 ? options->threads : 2;
 
-	return many < total ? many : total;
+	return many < BENCH_REDISTS ? many : BENCH_REDISTS;
 }
 
-static int set_sides(struct state *state, const struct options *options)
+/* Has every thread an event for each of its redistributors, and a CPU? */
+static bool is_parallel(const struct bench_context *context, const struct options *options)
+{
+	return bench_cpus(context) >= many_threads(options) &&
+	       options->devices * options->events >= BENCH_REDISTS &&
+	       (options->events >= BENCH_REDISTS || options->devices >= BENCH_REDISTS);
+}
+
+static int set_sides(struct state *state, const struct options *options, bool parallel)
 {
 	const struct load ours = { .vm = &state->vm,
 				   .list = state->list,
@@ -244,6 +301,11 @@ static int set_sides(struct state *state, const struct options *options)
 	const struct bench_side hot = { .work = work_hot };
 	const struct bench_side merged = { .work = work_merged, .between = clear_peal };
 	const struct bench_side fetch_or = { .work = work_fetch_or };
+	uint64_t many = many_threads(options);
+	struct load own = ours;
+	int r = 0;
+
+	own.own = true;
 	const struct {
 		enum side which;
 		const struct load *load;
@@ -258,19 +320,43 @@ static int set_sides(struct state *state, const struct options *options)
 		{ MERGED, &one, 1, REPEATS, &merged },
 		{ FETCH_OR, &one, 1, REPEATS, &fetch_or },
 		{ ONE, &ours, 1, BATCH, &send },
-		{ MANY, &ours, many_threads(options), BATCH, &send },
+		{ OWN, &own, many, BATCH, &send },
+		{ CROSSED, &ours, many, BATCH, &send },
 	};
-	int r = 0;
 
-	for (unsigned i = 0; r == 0 && i < SIDES; i++)
+	for (unsigned i = 0; r == 0 && i < (parallel ? SIDES : OWN); i++)
 		r = set_side(state, rows[i].which, *rows[i].load, rows[i].threads, rows[i].total,
 			     *rows[i].side);
 	return r;
 }
 
+/* Did every send make its LPI pending, and was every LPI taken? */
+static bool is_complete(const struct state *state, unsigned nsides)
+{
+	for (unsigned i = 0; i < nsides; i++) {
+		const struct load *load = &state->loads[i];
+		uint64_t taken = 0;
+
+		for (unsigned thread = 0; thread < load->threads; thread++)
+			taken += load->senders[thread].taken;
+		if (!load->repeats && taken != state->sides[i].done * load->threads)
+			return false;
+	}
+	return true;
+}
+
 static double ns(const struct state *state, enum side which)
 {
 	return state->sides[which].ns_per_op.median;
+}
+
+static void report_scaling(struct bench_context *context, const struct state *state,
+			   enum side which, const char *name, bool parallel)
+{
+	if (parallel)
+		bench_param_real(context, name, bench_ratio(ns(state, which), ns(state, ONE)));
+	else
+		bench_param_none(context, name);
 }
 
 static void report(struct bench_context *context, const struct options *options,
@@ -281,10 +367,8 @@ static void report(struct bench_context *context, const struct options *options,
 	bench_param_count(context, "threads", options->threads);
 	bench_param_count(context, "redistributors", BENCH_REDISTS);
 	bench_param_real(context, "flatness", bench_ratio(ns(state, SMALL), ns(state, SAME)));
-	if (parallel)
-		bench_param_real(context, "scaling", bench_ratio(ns(state, MANY), ns(state, ONE)));
-	else
-		bench_param_none(context, "scaling");
+	report_scaling(context, state, OWN, "scaling", parallel);
+	report_scaling(context, state, CROSSED, "scaling_crossed", parallel);
 	bench_param_real(context, "hot", ns(state, HOT));
 	bench_param_real(context, "merged", ns(state, MERGED));
 	bench_param_real(context, "fetch_or", ns(state, FETCH_OR));
@@ -293,7 +377,7 @@ static void report(struct bench_context *context, const struct options *options,
 	bench_target_at_least(context, "scaling", 1.7);
 }
 
-static int build(struct state *state, const struct options *options)
+static int build(struct state *state, const struct options *options, bool parallel)
 {
 	uint32_t devices = (uint32_t)options->devices, events = (uint32_t)options->events;
 	int r = bench_its_new(&state->vm, devices, events);
@@ -302,14 +386,14 @@ static int build(struct state *state, const struct options *options)
 		r = bench_its_new(&state->small_vm, 1, SMALL_EVENTS);
 	if (r == 0)
 		r = list_its_new(&state->list, devices, events);
-	return r == 0 ? set_sides(state, options) : r;
+	return r == 0 ? set_sides(state, options, parallel) : r;
 }
 
 static void take_down(struct state *state)
 {
 	for (unsigned i = 0; i < SIDES; i++) {
 		for (unsigned thread = 0; thread < BENCH_THREADS; thread++)
-			free(state->loads[i].next[thread]);
+			free(state->loads[i].senders[thread].next);
 	}
 	list_its_free(state->list);
 	bench_its_done(&state->small_vm);
@@ -320,7 +404,8 @@ static int run(struct bench_context *context, const void *values)
 {
 	const struct options *options = values;
 	uint64_t total = options->devices * options->events;
-	bool parallel = bench_cpus(context) >= 2 && total >= 2;
+	bool parallel = is_parallel(context, options);
+	unsigned nsides = parallel ? SIDES : OWN;
 	struct state state = { 0 };
 	int r, code;
 
@@ -331,11 +416,13 @@ static int run(struct bench_context *context, const void *values)
 	if (total < options->threads)
 		return bench_error(context, CLI_USAGE, "%llu threads for %llu events in all",
 				   (unsigned long long)options->threads, (unsigned long long)total);
-	r = build(&state, options);
+	r = build(&state, options, parallel);
 	if (r == 0)
-		code = bench_measure(context, state.sides, parallel ? SIDES : MANY);
+		code = bench_measure(context, state.sides, nsides);
 	else
 		code = bench_error(context, CLI_FAILED, "setting up: %s", strerror(-r));
+	if (code == CLI_OK && !is_complete(&state, nsides))
+		code = bench_error(context, CLI_FAILED, "sends and LPIs taken are not as many");
 	if (code == CLI_OK)
 		report(context, options, &state, parallel);
 	take_down(&state);
@@ -375,7 +462,8 @@ const struct bench bench_its_send = {
 	.line = "a random (device, event) sent until its LPI is pending; linear lists, one mutex",
 	.baseline = "list",
 	.notes = "  flatness: sends over all events / over one device with 64 events\n"
-		 "  scaling: throughput of two threads (or --threads, if more) / of one\n"
+		 "  scaling: throughput of two threads (or --threads, if more) / of one, each to\n"
+		 "    redistributors of its own; scaling_crossed: all threads to all of them\n"
 		 "  hot: ns of one event sent and acknowledged, over and over\n"
 		 "  merged: ns of one event sent while its LPI is pending\n"
 		 "  fetch_or: ns of one atomic OR that no other thread is at",

@@ -28,6 +28,7 @@ struct run {
 	uint64_t go;    /* batches that were started */
 	unsigned ready; /* followers that wait for the next start */
 	unsigned done;  /* followers that did the batch */
+	uint64_t over;  /* batches that all did */
 	int error;
 	struct follower {
 		uint64_t done_at; /* ns */
@@ -141,35 +142,45 @@ static uint64_t lead_batch(struct run *run, uint64_t batch)
 	return end - start;
 }
 
-static void lead(struct run *run)
+static void between(struct run *run, unsigned index)
 {
 	const struct bench_side *side = run->side;
+	int r = side->between ? side->between(side->user, index) : 0;
 
+	if (r < 0)
+		fail(run, r);
+}
+
+static void lead(struct run *run)
+{
 	for (uint64_t batch = 0; batch < run->batches; batch++) {
-		int r = 0;
-
-		prepare(side, 0, batch);
-		wait_for_all(&run->ready, side->threads - 1);
+		prepare(run->side, 0, batch);
+		wait_for_all(&run->ready, run->side->threads - 1);
 		run->ns[batch] = (double)lead_batch(run, batch);
-		if (side->between)
-			r = side->between(side->user);
-		if (r < 0)
-			fail(run, r);
+		__atomic_store_n(&run->over, batch + 1, __ATOMIC_RELEASE);
+		between(run, 0);
 	}
+}
+
+static void wait_until(const uint64_t *count, uint64_t least)
+{
+	unsigned spins = 0;
+
+	while (__atomic_load_n(count, __ATOMIC_ACQUIRE) < least)
+		spin(&spins);
 }
 
 static void follow(struct run *run, unsigned index)
 {
 	for (uint64_t batch = 0; batch < run->batches; batch++) {
-		unsigned spins = 0;
-
 		prepare(run->side, index, batch);
 		(void)__atomic_fetch_add(&run->ready, 1, __ATOMIC_RELEASE);
-		while (__atomic_load_n(&run->go, __ATOMIC_ACQUIRE) <= batch)
-			spin(&spins);
+		wait_until(&run->go, batch + 1);
 		work(run, index, batch);
 		run->followers[index].done_at = now_ns();
 		(void)__atomic_fetch_add(&run->done, 1, __ATOMIC_RELEASE);
+		wait_until(&run->over, batch + 1);
+		between(run, index);
 	}
 }
 
@@ -204,8 +215,10 @@ static int run_batches(struct bench_context *context, struct bench_side *side, u
 			break;
 		n++;
 	}
-	if (r < 0) /* let those that wait run to their end */
+	if (r < 0) { /* let those that wait run to their end */
 		__atomic_store_n(&run.go, batches, __ATOMIC_RELEASE);
+		__atomic_store_n(&run.over, batches, __ATOMIC_RELEASE);
+	}
 	while (n-- > 0)
 		(void)pthread_join(members[n].thread, NULL);
 	side->done += batches * side->batch;
