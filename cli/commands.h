@@ -4,6 +4,8 @@
 #define PEAL_CLI_COMMANDS_H
 
 int run_main(int argc, char **argv);
+int probe_main(int argc, char **argv);
+int decode_main(int argc, char **argv);
 int bench_main(int argc, char **argv);
 
 #endif

@@ -14,6 +14,8 @@ static const struct {
 	const char *line;
 } commands[] = {
 	{ "run", run_main, "The whole path in one process: a disk image through PCI interrupts" },
+	{ "probe", probe_main, "What a PCI function is and how its interrupts stand" },
+	{ "decode", decode_main, "What a dump of configuration space means" },
 	{ "bench", bench_main, "Measurements, each beside a baseline in the same run" },
 };
 
