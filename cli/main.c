@@ -21,15 +21,15 @@ static const struct {
 
 #define NCOMMANDS (sizeof(commands) / sizeof(commands[0]))
 
-static int print_help(FILE *to)
+static int print_help(void)
 {
 	fputs("Usage: peal COMMAND [OPTIONS]\n\n"
 	      "PCI interrupt virtualization: from a device that wants attention to the CPU of a\n"
 	      "virtual machine.\n\nCommands:\n",
-	      to);
+	      stdout);
 	for (size_t i = 0; i < NCOMMANDS; i++)
-		fprintf(to, "  %-8s %s\n", commands[i].name, commands[i].line);
-	fputs("\npeal COMMAND --help tells more. --version tells the version.\n", to);
+		printf("  %-8s %s\n", commands[i].name, commands[i].line);
+	puts("\npeal COMMAND --help tells more. --version tells the version.");
 	return CLI_OK;
 }
 
@@ -62,11 +62,11 @@ static int flush_output(int code)
 static int run_command(int argc, char **argv)
 {
 	if (argc < 2) {
-		(void)print_help(stderr);
+		fputs("peal: no command; see peal --help\n", stderr);
 		return CLI_USAGE;
 	}
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0)
-		return print_help(stdout);
+		return print_help();
 	if (strcmp(argv[1], "--version") == 0) {
 		puts("peal " PEAL_VERSION);
 		return CLI_OK;
