@@ -177,6 +177,28 @@ static unsigned fill_long_options(const struct cli_command *command, struct opti
 	return n;
 }
 
+/* Says what is wrong with the word that getopt_long did not take. */
+static int refuse(const struct cli_command *command, const struct option *rows, const char *word)
+{
+	const char *equals = strchr(word, '=');
+
+	if (optopt) /* "-x", or in the middle of "-xyz" */
+		return cli_error(CLI_USAGE, command->name,
+				 "-%c: unknown option; see peal %s --help", optopt, command->name);
+	for (; equals && rows->name; rows++) {
+		size_t length = strlen(rows->name);
+
+		if (rows->has_arg == no_argument && (size_t)(equals - word) == length + 2 &&
+		    strncmp(word + 2, rows->name, length) == 0)
+			return cli_error(CLI_USAGE, command->name,
+					 "%s: --%s takes no value; see peal %s --help", word,
+					 rows->name, command->name);
+	}
+	return cli_error(CLI_USAGE, command->name,
+			 "%s: unknown or ambiguous option; see peal %s --help", word,
+			 command->name);
+}
+
 int cli_parse(const struct cli_command *command, int argc, char **argv, const char **arguments)
 {
 	struct option rows[MAX_OPTIONS + 2] = { 0 };
@@ -202,14 +224,8 @@ int cli_parse(const struct cli_command *command, int argc, char **argv, const ch
 					 "%s: needs a value; see peal %s "
 					 "--help",
 					 argv[optind - 1], command->name);
-		if (c != 0 && optopt) /* "-x", or in the middle of "-xyz" */
-			return cli_error(CLI_USAGE, command->name,
-					 "-%c: unknown option; see peal %s --help", optopt,
-					 command->name);
 		if (c != 0)
-			return cli_error(CLI_USAGE, command->name,
-					 "%s: unknown or ambiguous option; see peal %s --help",
-					 argv[optind - 1], command->name);
+			return refuse(command, rows, argv[optind - 1]);
 		if ((unsigned)index == help) {
 			print_help(command);
 			return CLI_OK;
