@@ -75,11 +75,12 @@ static void account(struct slot *slot, int status)
 	struct workload *w = slot->workload;
 	struct queue_stats *q = &w->queues[slot->queue];
 
+	/* What comes to light only when the driver is detached did not reach the guest. */
+	if (status == -ECANCELED || is_abandoned(w))
+		return;
 	if (status < 0) {
-		if (status != -ECANCELED)
-			workload_fail(w, "%s at offset %llu: %s", op_names[slot->request.op],
-				      (unsigned long long)slot->request.sector * 512,
-				      strerror(-status));
+		workload_fail(w, "%s at offset %llu: %s", op_names[slot->request.op],
+			      (unsigned long long)slot->request.sector * 512, strerror(-status));
 		return;
 	}
 	__atomic_store_n(&q->requests, q->requests + 1, __ATOMIC_RELAXED);
@@ -454,6 +455,8 @@ static void bring_down(struct workload *w, struct peal_vcpu *vcpu)
 {
 	if (w->driver)
 		settle(w, vcpu);
+	else
+		look_at_path(w);
 	for (unsigned i = 0; w->driver && i < w->info.queues; i++) {
 		struct peal_blk_counters c;
 
