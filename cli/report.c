@@ -26,7 +26,21 @@ static json_t *number(uint64_t value)
 
 static json_t *text_or_null(const char *text)
 {
-	return text && *text ? json_string(text) : json_null();
+	char ascii[WORKLOAD_ERROR];
+	json_t *string;
+
+	if (!text || !*text)
+		return json_null();
+	string = json_string(text);
+	if (string)
+		return string;
+	/* The name of a file may be no UTF-8. */
+	(void)snprintf(ascii, sizeof(ascii), "%s", text);
+	for (char *at = ascii; *at; at++) {
+		if ((unsigned char)*at >= 0x80)
+			*at = '?';
+	}
+	return json_string(ascii);
 }
 
 static json_t *interrupts(const struct workload_result *r)

@@ -134,6 +134,8 @@ static int parse(struct run_options *o, int argc, char **argv)
 
 	if (r >= 0)
 		return r;
+	if (o->disk && !*o->disk)
+		return cli_error(CLI_USAGE, "run", "--disk: needs the name of a file");
 	if (o->block_size % 512)
 		return cli_error(CLI_USAGE, "run", "--block-size %llu: takes a multiple of 512",
 				 (unsigned long long)o->block_size);
@@ -183,6 +185,7 @@ static int run(const struct run_options *o, const char *disk, bool writable)
 {
 	const struct workload_config config = {
 		.disk = disk,
+		.disk_name = o->disk ? o->disk : "temporary image",
 		.writable = writable,
 		.mode = (enum workload_mode)o->mode,
 		.vcpus = (unsigned)o->vcpus,

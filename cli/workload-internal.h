@@ -74,7 +74,7 @@ struct workload {
 	uint64_t mismatches;
 	uint64_t passes; /* whole ones */
 	uint32_t failed; /* an error is there */
-	char error[256];
+	char error[WORKLOAD_ERROR];
 	char sha256[HASH_HEX];
 };
 

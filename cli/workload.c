@@ -11,6 +11,8 @@
 #define TICK_MS 100u
 /* A request that the device works on may take longer than one that is stuck on the way. */
 #define SLOW_DEVICE 60.0
+/* Who asked to stop does not wait longer than that for what is stuck on the way. */
+#define STALL_WHEN_STOPPED 1.0
 
 /* ---- making ---- */
 
@@ -32,6 +34,11 @@ static uint64_t ram_size(const struct workload_config *c)
 	return peal_round_up(buffers + rings + (uint64_t)c->vcpus * 0x10000 + (64u << 20), 0x10000);
 }
 
+static const char *disk_name(const struct workload *w)
+{
+	return w->config.disk_name ? w->config.disk_name : w->config.disk;
+}
+
 static int open_disk(struct workload *w)
 {
 	const struct peal_blk_file_config config = {
@@ -43,7 +50,7 @@ static int open_disk(struct workload *w)
 	int r = peal_blk_file_open(&w->file, &config, &reason);
 
 	if (r < 0)
-		return cli_error(CLI_FAILED, w->name, "%s: %s", w->config.disk,
+		return cli_error(CLI_FAILED, w->name, "%s: %s", disk_name(w),
 				 reason ? reason : strerror(-r));
 	return CLI_OK;
 }
@@ -68,7 +75,7 @@ static int make_device(struct workload *w)
 		w->nblocks = w->capacity / w->config.block_size;
 	if (!w->nblocks)
 		return cli_error(CLI_FAILED, w->name, "%s: smaller than a block of %u bytes",
-				 w->config.disk, w->config.block_size);
+				 disk_name(w), w->config.block_size);
 	return CLI_OK;
 }
 
@@ -232,16 +239,13 @@ static void watch(struct workload *w, void (*progress)(void *user, uint64_t done
 		if (w->config.seconds > 0 && seconds_since(begin) >= w->config.seconds &&
 		    w->stop == WORKLOAD_GO)
 			set_stop(w, WORKLOAD_DRAIN);
+		if (w->stop != WORKLOAD_GO && patience > STALL_WHEN_STOPPED)
+			patience = STALL_WHEN_STOPPED;
 		if (now.answered < now.chains)
 			patience *= SLOW_DEVICE;
 		if (idle >= patience && w->stop != WORKLOAD_ABANDON) {
+			/* The guest looks at the path before it cleans up. */
 			ret->stalled = true;
-			/* Before the guest cleans up: where things are now. */
-			peal_machine_path(
-				w->machine,
-				peal_pci_function_msix(peal_virtio_blk_function(w->device)),
-				w->guest, &ret->path);
-			ret->diagnosis = peal_path_diagnose(&ret->path);
 			set_stop(w, WORKLOAD_ABANDON);
 		}
 	}
@@ -289,7 +293,7 @@ static void collect_error(struct workload *w, struct workload_result *ret)
 	peal_virtio_blk_last_error(w->device, &e);
 	if (e.count)
 		(void)snprintf(ret->error, sizeof(ret->error), "%s: %s at offset %llu: %s",
-			       w->config.disk, names[e.op], (unsigned long long)e.offset,
+			       disk_name(w), names[e.op], (unsigned long long)e.offset,
 			       strerror(-e.error));
 }
 

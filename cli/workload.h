@@ -19,8 +19,11 @@ enum workload_mode {
 	WORKLOAD_RANDOM, /* reads blocks anywhere, without looking at them */
 };
 
+#define WORKLOAD_ERROR 4608u /* bytes of an error: a path and a sentence */
+
 struct workload_config {
 	const char *disk;
+	const char *disk_name; /* in errors; NULL: as disk */
 	bool writable;
 	enum workload_mode mode;
 	unsigned vcpus;
@@ -46,8 +49,8 @@ struct workload_result {
 	bool complete;    /* all that was asked for was done, without an error */
 	bool interrupted; /* somebody asked to stop */
 	bool stalled;
-	const char *diagnosis; /* when stalled: where interrupts stop */
-	char error[256];       /* what failed first; empty: nothing */
+	const char *diagnosis;      /* when stalled: where interrupts stop */
+	char error[WORKLOAD_ERROR]; /* what failed first; empty: nothing */
 	uint64_t requests;
 	uint64_t bytes;
 	uint64_t mismatches; /* WORKLOAD_VERIFY: blocks that came back different */
