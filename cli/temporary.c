@@ -22,10 +22,16 @@ static int fill(int fd, const volatile int *stop)
 
 			memcpy(piece + i, &value, 8);
 		}
-		if (pwrite(fd, piece, sizeof(piece), (off_t)at) != (ssize_t)sizeof(piece))
-			return errno ? -errno : -ENOSPC;
-		if (stop && *stop)
-			return -EINTR;
+		for (size_t done = 0; done < sizeof(piece);) {
+			ssize_t n =
+				pwrite(fd, piece + done, sizeof(piece) - done, (off_t)(at + done));
+
+			if (stop && *stop)
+				return -EINTR;
+			if (n < 0 && errno != EINTR)
+				return -errno;
+			done += n > 0 ? (size_t)n : 0;
+		}
 	}
 	return 0;
 }
@@ -39,7 +45,8 @@ int temporary_make(char *path, size_t size, const volatile int *stop)
 	fd = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	if (fd < 0) {
 		/* A file system without nameless files. */
-		(void)snprintf(path, size, "%s/peal-run-XXXXXX", directory);
+		if ((size_t)snprintf(path, size, "%s/peal-run-XXXXXX", directory) >= size)
+			return -ENAMETOOLONG;
 		fd = mkostemp(path, O_CLOEXEC);
 		if (fd < 0)
 			return -errno;
