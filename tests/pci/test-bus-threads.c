@@ -21,7 +21,7 @@ static void dawdle(struct slow *slow)
 	__atomic_store_n(&slow->inside, 1, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&slow->entered, 1, __ATOMIC_SEQ_CST);
 	/* Long enough that a caller who does not wait has returned. */
-	for (unsigned i = 0; i < 20000; i++)
+	for (unsigned i = 0; i < 3000; i++)
 		peal_host_default()->relax(NULL);
 	__atomic_store_n(&slow->inside, 0, __ATOMIC_SEQ_CST);
 }

@@ -442,6 +442,73 @@ static void bus_without_io_space_decodes_no_ports(void **state)
 	fixture_done(&f);
 }
 
+static void smallest_io_bar_decodes_its_four_ports(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f);
+	assert_int_equal(peal_pci_function_add_bar(f.function, 0, PEAL_PCI_BAR_IO, 4,
+						   &device_bar_ops, &f.device),
+			 0);
+	fixture_plug(&f);
+	config_write(&f, BAR(0), 4, 0x1234);
+	set_command(&f, COMMAND_IO);
+	assert_false(is_mapped(f.io, 0x1233));
+	assert_true(is_mapped(f.io, 0x1234));
+	assert_true(is_mapped(f.io, 0x1237));
+	assert_false(is_mapped(f.io, 0x1238));
+	fixture_done(&f);
+}
+
+static void bar_that_reaches_out_of_its_window_does_not_decode(void **state)
+{
+	struct peal_pci_bus_config config;
+	struct peal_pci_bus *bus;
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f);
+	fixture_add_bars(&f);
+	config = (struct peal_pci_bus_config){
+		.host = &f.host.host,
+		.memory = f.ram.space,
+		.sink = f.the_sink,
+		.window32_address = WINDOW32 + 0x800,
+		.window32_size = 0x2000,
+	};
+	assert_int_equal(peal_pci_bus_new(&bus, &config), 0);
+	assert_int_equal(peal_pci_bus_plug(bus, 0, f.function), 0);
+	set_command(&f, COMMAND_MEMORY);
+	for (unsigned page = 0; page < 4; page++) {
+		config_write(&f, BAR(0), 4, WINDOW32 + 0x1000 * page);
+		assert_int_equal(is_mapped(f.ram.space, WINDOW32 + 0x1000 * page), page == 1);
+	}
+	peal_pci_bus_unplug(bus, f.function);
+	peal_pci_bus_free(bus);
+	fixture_done(&f);
+}
+
+/* A root complex makes two requests of it, and a BAR is at a place of its own in between. */
+static void ecam_access_of_eight_bytes_is_two_of_four(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f);
+	fixture_add_bars(&f);
+	fixture_plug(&f);
+	config_write(&f, BAR(0), 4, WINDOW32 + 0x100000);
+	config_write(&f, BAR(2), 8, WINDOW32);
+	set_command(&f, COMMAND_MEMORY);
+	assert_int_equal(peal_pci_bus_misplaced(f.bus), 0);
+	assert_int_equal(space_write(f.ram.space, CONFIG(0, 0, BAR(2)), 8, WINDOW64 + 0x2000), 0);
+	assert_int_equal(peal_pci_bus_misplaced(f.bus), 1); /* at 0x2000 */
+	assert_true(is_mapped(f.ram.space, WINDOW64 + 0x2000));
+	assert_int_equal(space_read(f.ram.space, CONFIG(0, 0, BAR(2)), 8), WINDOW64 + 0x2004);
+	fixture_done(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -459,6 +526,9 @@ int main(void)
 		cmocka_unit_test(bar_over_another_waits_until_its_place_is_free),
 		cmocka_unit_test(bars_of_one_function_may_change_places),
 		cmocka_unit_test(bus_without_io_space_decodes_no_ports),
+		cmocka_unit_test(smallest_io_bar_decodes_its_four_ports),
+		cmocka_unit_test(bar_that_reaches_out_of_its_window_does_not_decode),
+		cmocka_unit_test(ecam_access_of_eight_bytes_is_two_of_four),
 	};
 
 	return cmocka_run_group_tests_name("pci-bus", tests, NULL, NULL);

@@ -38,9 +38,16 @@ static void vectors_outside_1_to_2048_are_refused(void **state)
 	struct fixture f;
 
 	(void)state;
-	fixture_init_bars(&f);
+	fixture_init(&f);
+	/* With room for every table. */
+	assert_int_equal(peal_pci_function_add_bar(f.function, 2, PEAL_PCI_BAR_MEM64, PEAL_BIT(40),
+						   NULL, NULL),
+			 0);
 	for (size_t i = 0; i < PEAL_COUNT_OF(refused); i++) {
-		struct peal_msix_config config = { .vectors = refused[i], .pba_bar = 2 };
+		struct peal_msix_config config = { .vectors = refused[i],
+						   .table_bar = 2,
+						   .table_offset = 1u << 30,
+						   .pba_bar = 2 };
 
 		assert_refused(&f, &config);
 		assert_int_equal(peal_pci_function_add_msix_exclusive(f.function, refused[i], 4),
@@ -119,6 +126,28 @@ static void table_and_pba_that_overlap_are_refused(void **state)
 	config.pba_offset = 0x1000 - 8;
 	assert_refused(&f, &config);
 	/* Side by side is fine. */
+	config.pba_offset = 0x1000 - 16;
+	assert_int_equal(peal_pci_function_add_msix(f.function, &config), 0);
+	fixture_done(&f);
+}
+
+static void table_and_pba_may_fill_their_bar(void **state)
+{
+	/* 64 vectors have 8 bytes of PBA, 65 have 16. */
+	struct peal_msix_config config = {
+		.vectors = 65, .table_bar = 0, .table_offset = 0x10000 - 1040, .pba_bar = 5
+	};
+	struct fixture f;
+
+	(void)state;
+	fixture_init_bars(&f);
+	config.pba_offset = 0x1000 - 8;
+	assert_refused(&f, &config);
+	config.vectors = 64;
+	assert_int_equal(peal_pci_function_add_msix(f.function, &config), 0);
+	fixture_done(&f);
+	fixture_init_bars(&f);
+	config.vectors = 65;
 	config.pba_offset = 0x1000 - 16;
 	assert_int_equal(peal_pci_function_add_msix(f.function, &config), 0);
 	fixture_done(&f);
@@ -271,6 +300,7 @@ int main(void)
 		cmocka_unit_test(bar_that_is_not_there_or_not_memory_is_refused),
 		cmocka_unit_test(offsets_that_are_unaligned_or_do_not_fit_are_refused),
 		cmocka_unit_test(table_and_pba_that_overlap_are_refused),
+		cmocka_unit_test(table_and_pba_may_fill_their_bar),
 		cmocka_unit_test(same_offset_in_another_bar_does_not_overlap),
 		cmocka_unit_test(position_that_is_taken_is_refused),
 		cmocka_unit_test(without_room_nothing_is_added),
