@@ -477,6 +477,7 @@ void workload_guest_main(struct peal_vcpu *vcpu, void *user)
 	if (bring_up(w)) {
 		peal_guest_make_late_mistake(w->function);
 		w->start_ns = workload_now_ns();
+		__atomic_store_n(&w->up, 1, __ATOMIC_RELEASE);
 		if (w->config.batched)
 			serve_batches(w, vcpu);
 		else if (w->config.mode == WORKLOAD_RANDOM)

@@ -51,6 +51,7 @@ struct workload {
 	uint64_t capacity; /* bytes */
 	uint64_t nblocks;
 	uint32_t stop;        /* enum workload_stop */
+	uint32_t up;          /* the guest is, since start_ns */
 	uint64_t batch;       /* requests of the next batch */
 	pthread_mutex_t lock; /* batches */
 	pthread_cond_t batch_done;

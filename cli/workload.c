@@ -215,7 +215,7 @@ static double seconds_of_tick(uint64_t *looked)
 static void watch(struct workload *w, void (*progress)(void *user, uint64_t done, uint64_t all),
 		  void *user, const volatile int *stop, struct workload_result *ret)
 {
-	uint64_t begin = workload_now_ns(), looked = begin;
+	uint64_t looked = workload_now_ns();
 	uint64_t all = w->config.seconds > 0 || w->config.mode == WORKLOAD_RANDOM ? 0 : w->capacity;
 	struct pulse last = { 0 };
 	double idle = 0;
@@ -225,9 +225,12 @@ static void watch(struct workload *w, void (*progress)(void *user, uint64_t done
 	while (!peal_machine_wait(w->machine, TICK_MS)) {
 		struct pulse now = take_pulse(w);
 		double patience = w->config.stall;
+		bool up;
 
 		idle += seconds_of_tick(&looked);
-		if (memcmp(&now, &last, sizeof(now)) != 0)
+		/* Coming up ends by itself; with gigabytes of buffers it takes its time. */
+		up = __atomic_load_n(&w->up, __ATOMIC_ACQUIRE);
+		if (!up || memcmp(&now, &last, sizeof(now)) != 0)
 			idle = 0;
 		last = now;
 		if (progress)
@@ -236,8 +239,8 @@ static void watch(struct workload *w, void (*progress)(void *user, uint64_t done
 			ret->interrupted = true;
 			set_stop(w, WORKLOAD_DRAIN);
 		}
-		if (w->config.seconds > 0 && seconds_since(begin) >= w->config.seconds &&
-		    w->stop == WORKLOAD_GO)
+		if (w->config.seconds > 0 && up && w->stop == WORKLOAD_GO &&
+		    seconds_since(w->start_ns) >= w->config.seconds)
 			set_stop(w, WORKLOAD_DRAIN);
 		if (w->stop != WORKLOAD_GO && patience > STALL_WHEN_STOPPED)
 			patience = STALL_WHEN_STOPPED;
