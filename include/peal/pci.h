@@ -436,6 +436,32 @@ PEAL_PUBLIC void peal_pci_bus_intx_eoi(struct peal_pci_bus *bus, unsigned pin);
 PEAL_PUBLIC const struct peal_mem_ops *peal_pci_bus_ecam(void);
 
 /*
+ * The same for a hierarchy: USER is the root bus, and bus n stands at n << 20, found through the
+ * bridges as the guest numbered them. Map as many MiB as there are buses.
+ */
+PEAL_PUBLIC const struct peal_mem_ops *peal_pci_host_ecam(void);
+
+/* ---- bridges ---- */
+
+struct peal_pci_bridge;
+
+/*
+ * A root port with a bus of its own behind it, plugged into PRIMARY at DEVFN. The guest numbers the
+ * bus, opens windows and lets its functions master through the bridge's registers; until then
+ * nothing behind decodes. Spaces, sink and segment are those of PRIMARY. Of CONFIG, the
+ * subsystem is not used. Errors as peal_pci_function_new and peal_pci_bus_plug.
+ */
+PEAL_PUBLIC int peal_pci_bridge_new(struct peal_pci_bridge **ret, struct peal_pci_bus *primary,
+				    uint8_t devfn, const struct peal_pci_function_config *config);
+
+/* Unplugs and frees it; nothing may be plugged behind. NULL is fine. */
+PEAL_PUBLIC void peal_pci_bridge_free(struct peal_pci_bridge *bridge);
+
+/* The bus behind; plug functions there. */
+PEAL_PUBLIC struct peal_pci_bus *peal_pci_bridge_bus(struct peal_pci_bridge *bridge);
+PEAL_PUBLIC struct peal_pci_function *peal_pci_bridge_function(struct peal_pci_bridge *bridge);
+
+/*
  * How often a guest placed a BAR over something else, or outside the windows. It does not decode,
  * until its own register, its decode bit, or the BAR in its way changes.
  */

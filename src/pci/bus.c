@@ -1,27 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A PCI bus: functions by device and function number, their BARs in address spaces, and the
- * enhanced configuration access mechanism. PCI Express Base 6.0 §7.2.2.
+ * A PCI bus: functions by device and function number, their BARs in address spaces, their
+ * lines. The configuration access mechanism is in ecam.c, what bridges let through in forward.c.
  *
  * A function's BARs are mapped into the bus's spaces while its Command register lets them decode.
  * One that would lie over something else is misplaced: it waits until its place is free.
  * Lock order: bus → configuration mutex of a function.
  */
-#include <peal/epoch.h>
-
-#include "function.h"
-
-#define BUS_FUNCTIONS 256u
-
-struct peal_pci_bus {
-	struct peal_pci_bus_config config;
-	struct peal_mutex mutex;
-	struct peal_epoch epoch; /* accesses through ECAM, which may be mapped anywhere */
-	struct peal_pci_function *functions[BUS_FUNCTIONS];
-	struct peal_mutex intx_mutex; /* innermost: intx */
-	unsigned intx[4];             /* functions that assert INTA#..INTD# */
-	uint64_t misplaced;
-};
+#include "bus.h"
 
 int peal_pci_bus_new(struct peal_pci_bus **ret, const struct peal_pci_bus_config *config)
 {
@@ -31,6 +17,12 @@ int peal_pci_bus_new(struct peal_pci_bus **ret, const struct peal_pci_bus_config
 	if (!bus)
 		return -ENOMEM;
 	bus->config = *config;
+	bus->number = config->bus;
+	bus->subordinate = config->bus;
+	bus->masters = true;
+	bus->windows[0] = (struct pci_window){ config->window32_address, config->window32_size };
+	bus->windows[1] = (struct pci_window){ config->window64_address, config->window64_size };
+	bus->io_window = (struct pci_window){ 0, UINT64_C(1) << 32 };
 	r = peal_mutex_init(&bus->mutex, config->host);
 	if (r == 0)
 		r = peal_mutex_init(&bus->intx_mutex, config->host);
@@ -58,15 +50,23 @@ void peal_pci_bus_free(struct peal_pci_bus *bus)
 
 /* ---- decode ---- */
 
-static bool in_window(uint64_t address, uint64_t size, uint64_t window, uint64_t window_size)
+static bool in_window(const struct pci_window *window, uint64_t address, uint64_t size)
 {
-	return address >= window && peal_in_range(address - window, size, window_size);
+	return address >= window->address &&
+	       peal_in_range(address - window->address, size, window->size);
 }
 
-static bool in_windows(const struct peal_pci_bus_config *c, uint64_t address, uint64_t size)
+/* Does what is above the bus forward accesses to the BAR at ADDRESS? */
+static bool is_forwarded(const struct peal_pci_bus *bus, const struct pci_bar *bar,
+			 uint64_t address)
 {
-	return in_window(address, size, c->window32_address, c->window32_size) ||
-	       in_window(address, size, c->window64_address, c->window64_size);
+	if (bar->flags == PEAL_PCI_BAR_IO)
+		return in_window(&bus->io_window, address, bar->size);
+	for (unsigned i = 0; i < BUS_WINDOWS; i++) {
+		if (in_window(&bus->windows[i], address, bar->size))
+			return true;
+	}
+	return false;
 }
 
 /* Does the BAR decode, and where? Under the function's mutex. */
@@ -96,7 +96,8 @@ static bool displace(struct peal_pci_bus *bus, struct pci_bar *bar, bool plugged
 	bool was = bar->mapped;
 	uint64_t address;
 
-	if (plugged && decodes(bus, bar, &address) && address == bar->address)
+	if (plugged && decodes(bus, bar, &address) && address == bar->address &&
+	    (bar->misplaced || is_forwarded(bus, bar, address)))
 		return false;
 	if (was)
 		(void)peal_space_unmap(space_of(bus, bar), bar->address, bar->size);
@@ -113,10 +114,9 @@ static void place(struct peal_pci_bus *bus, struct pci_bar *bar)
 	if (bar->mapped || !decodes(bus, bar, &address))
 		return;
 	bar->address = address;
-	bar->mapped =
-		(bar->flags == PEAL_PCI_BAR_IO || in_windows(&bus->config, address, bar->size)) &&
-		peal_space_map_ops(space_of(bus, bar), address, bar->size, &pci_bar_mem_ops, bar) ==
-			0;
+	bar->mapped = is_forwarded(bus, bar, address) &&
+		      peal_space_map_ops(space_of(bus, bar), address, bar->size, &pci_bar_mem_ops,
+					 bar) == 0;
 	if (!bar->mapped && !bar->misplaced)
 		peal_count(&bus->misplaced, 1);
 	bar->misplaced = !bar->mapped;
@@ -146,8 +146,7 @@ static void place_all(struct peal_pci_bus *bus, struct peal_pci_function *functi
  * First all BARs go, then they come: they may change places. What they were in the way of comes
  * to its place then, as it would on hardware.
  */
-static void update_decode(struct peal_pci_bus *bus, struct peal_pci_function *function,
-			  bool plugged)
+void pci_bus_place(struct peal_pci_bus *bus, struct peal_pci_function *function, bool plugged)
 {
 	bool freed;
 
@@ -170,19 +169,25 @@ static void update_decode(struct peal_pci_bus *bus, struct peal_pci_function *fu
 void pci_bus_update_decode(struct peal_pci_bus *bus, struct peal_pci_function *function)
 {
 	peal_mutex_lock(&bus->mutex);
-	update_decode(bus, function, bus->functions[function->devfn] == function);
+	pci_bus_place(bus, function, bus->functions[function->devfn] == function);
 	peal_mutex_unlock(&bus->mutex);
 }
 
 /* ---- plugging ---- */
 
+uint32_t pci_bus_requester(const struct peal_pci_bus *bus, unsigned devfn)
+{
+	return (uint32_t)bus->config.segment << 16 | (uint32_t)bus->number << 8 | devfn;
+}
+
 int peal_pci_bus_plug(struct peal_pci_bus *bus, uint8_t devfn, struct peal_pci_function *function)
 {
 	const struct peal_pci_bus_config *c = &bus->config;
-	uint32_t requester_id = (uint32_t)c->segment << 16 | (uint32_t)c->bus << 8 | devfn;
+	uint32_t requester_id;
 	int r = -EBUSY;
 
 	peal_mutex_lock(&bus->mutex);
+	requester_id = pci_bus_requester(bus, devfn);
 	peal_mutex_lock(&function->mutex);
 	if (!bus->functions[devfn] && !function->bus) {
 		function->devfn = devfn;
@@ -209,7 +214,7 @@ void peal_pci_bus_unplug(struct peal_pci_bus *bus, struct peal_pci_function *fun
 	PEAL_ASSERT(function->bus == bus);
 	peal_mutex_lock(&bus->mutex);
 	peal_epoch_store(&bus->functions[function->devfn], NULL);
-	update_decode(bus, function, false);
+	pci_bus_place(bus, function, false);
 	peal_mutex_unlock(&bus->mutex);
 	/* Accesses that found the function or its BARs before are over after this. */
 	peal_epoch_sync(&bus->epoch);
@@ -218,8 +223,8 @@ void peal_pci_bus_unplug(struct peal_pci_bus *bus, struct peal_pci_function *fun
 		peal_space_sync(bus->config.io);
 	/* Without a bus it cannot become its master any more, and the reset makes it stop. */
 	peal_mutex_lock(&function->mutex);
-	pci_intx_detach(function);
 	__atomic_store_n(&function->bus, NULL, __ATOMIC_RELEASE);
+	pci_intx_evaluate(function);
 	peal_mutex_unlock(&function->mutex);
 	peal_pci_function_reset(function);
 	__atomic_store_n(&function->dma, NULL, __ATOMIC_RELAXED);
@@ -256,87 +261,32 @@ bool peal_pci_bus_intx_level(struct peal_pci_bus *bus, unsigned pin)
 	return level;
 }
 
-void peal_pci_bus_intx_eoi(struct peal_pci_bus *bus, unsigned pin)
+void pci_bus_intx_eoi(struct peal_pci_bus *bus, unsigned pin)
 {
-	const struct peal_pci_bus_config *c = &bus->config;
 	unsigned token = peal_epoch_enter(&bus->epoch);
 
-	PEAL_ASSERT(pin < 4);
 	for (unsigned i = 0; i < BUS_FUNCTIONS; i++) {
 		struct peal_pci_function *function = peal_epoch_load(&bus->functions[i]);
 
-		if (function && pci_intx_pin(function) == pin && function->ops &&
-		    function->ops->intx_eoi)
+		if (!function)
+			continue;
+		if (function->bridge)
+			pci_bridge_intx_eoi(function->bridge, pin);
+		if (pci_intx_pin(function) == pin && function->ops && function->ops->intx_eoi)
 			function->ops->intx_eoi(function->user);
 	}
 	peal_epoch_leave(&bus->epoch, token);
+}
+
+void peal_pci_bus_intx_eoi(struct peal_pci_bus *bus, unsigned pin)
+{
+	const struct peal_pci_bus_config *c = &bus->config;
+
+	PEAL_ASSERT(pin < 4);
+	pci_bus_intx_eoi(bus, pin);
 	/* A line that nobody lowered fires again. */
 	peal_mutex_lock(&bus->intx_mutex);
 	if (bus->intx[pin] && c->intx)
 		c->intx(c->intx_user, pin, true);
 	peal_mutex_unlock(&bus->intx_mutex);
-}
-
-/* ---- ECAM: device 19:15, function 14:12, register 11:0 ---- */
-
-/* One access within a dword. Nobody there: the root complex answers with all ones. */
-static void ecam_access(struct peal_pci_bus *bus, uint64_t offset, unsigned size, bool write,
-			uint64_t *value)
-{
-	unsigned token = peal_epoch_enter(&bus->epoch);
-	struct peal_pci_function *function = peal_epoch_load(&bus->functions[offset >> 12 & 0xff]);
-	uint32_t reg = (uint32_t)offset & 0xfff;
-
-	if (write && function)
-		peal_pci_config_write(function, reg, size, *value);
-	if (!write)
-		*value = function ? peal_pci_config_read(function, reg, size) : ~UINT64_C(0);
-	peal_epoch_leave(&bus->epoch, token);
-}
-
-static unsigned within_dword(uint64_t offset, size_t size)
-{
-	unsigned left = 4 - (unsigned)(offset % 4);
-
-	return size < left ? (unsigned)size : left;
-}
-
-static int ecam_read(void *user, uint64_t offset, void *bytes, size_t size)
-{
-	uint8_t *to = bytes;
-
-	while (size) {
-		unsigned piece = within_dword(offset, size);
-		uint64_t value;
-
-		ecam_access(user, offset, piece, false, &value);
-		peal_store_le(to, piece, value);
-		to += piece;
-		offset += piece;
-		size -= piece;
-	}
-	return 0;
-}
-
-static int ecam_write(void *user, uint64_t offset, const void *bytes, size_t size)
-{
-	const uint8_t *from = bytes;
-
-	while (size) {
-		unsigned piece = within_dword(offset, size);
-		uint64_t value = peal_load_le(from, piece);
-
-		ecam_access(user, offset, piece, true, &value);
-		from += piece;
-		offset += piece;
-		size -= piece;
-	}
-	return 0;
-}
-
-const struct peal_mem_ops *peal_pci_bus_ecam(void)
-{
-	static const struct peal_mem_ops ops = { .read = ecam_read, .write = ecam_write };
-
-	return &ops;
 }

@@ -11,6 +11,9 @@
 
 #define EXPRESS_SIZE         60u
 #define EXPRESS_INITIATE_FLR 0x8000u
+#define EXPRESS_FLR_CAPABLE  0x10000000u
+#define EXPRESS_ROLE_BASED   0x00008000u
+#define EXPRESS_ROOT_PORT    0x0042u /* version 2, device/port type 4 */
 
 static void write_power_state(void *owner, const struct peal_reg_write *write)
 {
@@ -68,7 +71,8 @@ static void write_device_control(void *owner, const struct peal_reg_write *write
 	struct peal_pci_function *function = owner;
 
 	/* Initiate Function Level Reset always reads 0: it is in no mask (§7.5.3.4). */
-	if (write->raw & write->written & EXPRESS_INITIATE_FLR)
+	if (write->raw & write->written & EXPRESS_INITIATE_FLR &&
+	    peal_reg_get(function->image, function->express + 4u, 4) & EXPRESS_FLR_CAPABLE)
 		function->deferred |= PCI_DEFERRED_RESET;
 }
 
@@ -105,10 +109,21 @@ int peal_pci_function_add_pci_express(struct peal_pci_function *function)
 {
 	int r = peal_pci_function_add_capability(function, PCI_CAP_ID_EXPRESS, 0, EXPRESS_SIZE,
 						 pci_express_rows, pci_express_nrows, function,
-						 NULL);
+						 &function->express);
 
 	/* Extended configuration space comes with PCI Express (§7.2). */
 	if (r == 0)
 		function->config_size = PEAL_PCI_CONFIG_SIZE;
 	return r;
+}
+
+int pci_function_add_root_port(struct peal_pci_function *function)
+{
+	int r = peal_pci_function_add_pci_express(function);
+
+	if (r < 0)
+		return r;
+	peal_pci_function_set_config(function, function->express + 2u, 2, EXPRESS_ROOT_PORT);
+	peal_pci_function_set_config(function, function->express + 4u, 4, EXPRESS_ROLE_BASED);
+	return 0;
 }

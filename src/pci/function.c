@@ -6,16 +6,22 @@
  * mutex and notes what follows from it (decode, bus mastering, reset); that is done after the mutex
  * is free, so the bus, the device and the sink may take locks of their own.
  */
-#include "function.h"
+#include "bridge.h"
 
 int peal_pci_function_new(struct peal_pci_function **ret,
 			  const struct peal_pci_function_config *config)
 {
+	return pci_function_new(ret, config, pci_header_rows, pci_header_nrows, 0);
+}
+
+int pci_function_new(struct peal_pci_function **ret, const struct peal_pci_function_config *config,
+		     const struct peal_reg *rows, unsigned nrows, unsigned header_type)
+{
 	struct peal_pci_function *function;
 	struct peal_reg_group header = {
 		.size = PCI_HEADER_SIZE,
-		.rows = pci_header_rows,
-		.nrows = pci_header_nrows,
+		.rows = rows,
+		.nrows = nrows,
 	};
 	int r;
 
@@ -33,7 +39,10 @@ int peal_pci_function_new(struct peal_pci_function **ret,
 		function->bars[i].index = i;
 	}
 	r = peal_mutex_init(&function->mutex, config->host);
+	if (r == 0)
+		r = peal_mutex_init(&function->intx.mutex, config->host);
 	if (r < 0) {
+		peal_mutex_done(&function->mutex);
 		peal_free(config->host, function, sizeof(*function));
 		return r;
 	}
@@ -41,7 +50,7 @@ int peal_pci_function_new(struct peal_pci_function **ret,
 	header.owner = function;
 	r = peal_reg_bank_add(&function->bank, &header);
 	PEAL_ASSERT(r == 0); /* the first group of an empty bank */
-	pci_header_init(function, config);
+	pci_header_init(function, config, header_type);
 	*ret = function;
 	return 0;
 }
@@ -53,6 +62,7 @@ void peal_pci_function_free(struct peal_pci_function *function)
 	PEAL_ASSERT(!function->bus);
 	pci_msi_free(function->msi);
 	pci_msix_free(function->msix);
+	peal_mutex_done(&function->intx.mutex);
 	peal_mutex_done(&function->mutex);
 	peal_free(function->host, function, sizeof(*function));
 }
@@ -102,12 +112,13 @@ void peal_pci_function_set_config(struct peal_pci_function *function, uint32_t o
 }
 
 /* Recomputed from the registers, so two writers that settle in any order end up right. */
-static void update_bus_master(struct peal_pci_function *function)
+void pci_function_update_bus_master(struct peal_pci_function *function)
 {
 	bool enabled, was;
 
 	peal_mutex_lock(&function->mutex);
-	enabled = function->bus && pci_effective_command(function) & PCI_COMMAND_BUS_MASTER;
+	enabled = function->bus && pci_effective_command(function) & PCI_COMMAND_BUS_MASTER &&
+		  pci_bus_forwards_masters(function->bus);
 	was = __atomic_exchange_n(&function->bus_master, enabled, __ATOMIC_SEQ_CST);
 	if (function->msix)
 		pci_msix_set_bus_master(function->msix, enabled);
@@ -126,6 +137,14 @@ static void update_decode(struct peal_pci_function *function)
 		pci_bus_update_decode(bus, function);
 }
 
+static void settle_bridge(struct peal_pci_function *function, unsigned deferred)
+{
+	if (deferred & (PCI_DEFERRED_BRIDGE | PCI_DEFERRED_DECODE | PCI_DEFERRED_BUS_MASTER))
+		pci_bridge_update(function->bridge);
+	if (deferred & PCI_DEFERRED_BUS_RESET)
+		pci_bus_reset_functions(pci_bridge_secondary(function->bridge));
+}
+
 void pci_function_settle(struct peal_pci_function *function, unsigned deferred)
 {
 	if (deferred & PCI_DEFERRED_RESET) {
@@ -133,9 +152,11 @@ void pci_function_settle(struct peal_pci_function *function, unsigned deferred)
 		return;
 	}
 	if (deferred & PCI_DEFERRED_BUS_MASTER)
-		update_bus_master(function);
+		pci_function_update_bus_master(function);
 	if (deferred & PCI_DEFERRED_DECODE)
 		update_decode(function);
+	if (function->bridge)
+		settle_bridge(function, deferred);
 }
 
 void peal_pci_function_reset(struct peal_pci_function *function)
@@ -148,12 +169,14 @@ void peal_pci_function_reset(struct peal_pci_function *function)
 		pci_msix_reset(function->msix);
 	if (function->msi)
 		pci_msi_reset(function->msi);
-	function->intx_wish = false;
+	peal_pci_function_set_intx(function, false);
 	pci_intx_evaluate(function);
 	peal_mutex_unlock(&function->mutex);
 
-	update_bus_master(function);
+	pci_function_update_bus_master(function);
 	update_decode(function);
+	if (function->bridge)
+		pci_bridge_update(function->bridge);
 	if (function->ops && function->ops->reset)
 		function->ops->reset(function->user);
 	if (function->msix)

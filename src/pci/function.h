@@ -16,6 +16,7 @@
 #define PCI_COMMAND_INTX_DISABLE 0x0400u
 #define PCI_STATUS               0x06u
 #define PCI_STATUS_CAPABILITIES  0x0010u
+#define PCI_STATUS_INTERRUPT     0x0008u
 #define PCI_BAR0                 0x10u
 #define PCI_CAPABILITIES         0x34u
 #define PCI_INTERRUPT_PIN        0x3du
@@ -29,6 +30,8 @@
 /* What a configuration write leaves to do once the mutex is free again. */
 #define PCI_DEFERRED_DECODE     1u
 #define PCI_DEFERRED_BUS_MASTER 2u
+#define PCI_DEFERRED_BRIDGE     8u
+#define PCI_DEFERRED_BUS_RESET  16u
 #define PCI_DEFERRED_RESET      4u
 
 struct pci_bar {
@@ -44,6 +47,15 @@ struct pci_bar {
 	uint64_t address; /* where it is mapped or misplaced */
 };
 
+/* The INTx line (intx.c). */
+struct pci_intx {
+	struct peal_mutex mutex;
+	bool wish;                   /* of the device */
+	bool line;                   /* what the bus sees of it */
+	struct peal_pci_bus *bus;    /* where the line may rise; NULL: nowhere now */
+	struct peal_pci_bus *driven; /* where it rose last */
+};
+
 struct peal_pci_function {
 	uint8_t image[PEAL_PCI_CONFIG_SIZE] __attribute__((aligned(8)));
 	/* What the image is after a reset. */
@@ -54,13 +66,14 @@ struct peal_pci_function {
 	struct pci_bar bars[PEAL_PCI_BARS];
 	struct peal_msix *msix;
 	struct peal_msi *msi;
-	bool intx_wish; /* of the device */
-	bool intx_line; /* what the bus sees of it */
+	struct peal_pci_bridge *bridge; /* NULL: a type 0 function */
+	struct pci_intx intx;
 	uint32_t config_size;
 	unsigned deferred;
 	bool powered_down;        /* in D3hot: nothing but configuration works */
 	uint8_t last_capability;  /* position; 0: none yet */
 	uint8_t power_management; /* position */
+	uint8_t express;          /* position */
 	uint16_t last_extended;   /* position of the last extended capability; 0: none yet */
 	uint64_t past_end;        /* accesses past the end of configuration space or a BAR */
 	const struct peal_pci_function_ops *ops;
@@ -99,7 +112,20 @@ bool pci_config_is_free(const struct peal_pci_function *function, unsigned posit
 
 /* Fills the header's read-only registers from the configuration. */
 void pci_header_init(struct peal_pci_function *function,
-		     const struct peal_pci_function_config *config);
+		     const struct peal_pci_function_config *config, unsigned header_type);
+
+/* function.c: a function whose header has these rows. */
+int pci_function_new(struct peal_pci_function **ret, const struct peal_pci_function_config *config,
+		     const struct peal_reg *rows, unsigned nrows, unsigned header_type);
+/* Without locks: what Command.BusMaster comes to, the bridges above included. */
+void pci_function_update_bus_master(struct peal_pci_function *function);
+
+/* express.c: PCI Express of a root port, without Function Level Reset. */
+int pci_function_add_root_port(struct peal_pci_function *function);
+
+/* header.c: hooks of the Status register, which both header types have. */
+peal_reg_read_fn pci_read_status;
+peal_reg_write_fn pci_write_status;
 
 /* Command, under the mutex, as far as the power state lets it count. */
 uint16_t pci_effective_command(const struct peal_pci_function *function);
@@ -120,8 +146,7 @@ bool pci_is_powered_down(const struct peal_pci_function *function);
 
 /* intx.c; under the function's mutex: the line after a change of what it depends on. */
 void pci_intx_evaluate(struct peal_pci_function *function);
-/* Lowers the line before the function leaves its bus. */
-void pci_intx_detach(struct peal_pci_function *function);
+bool pci_intx_wish(const struct peal_pci_function *function);
 /* Pin of the bus, after the swizzle; ~0: the function has none. */
 unsigned pci_intx_pin(const struct peal_pci_function *function);
 /* bus.c: a function's line on PIN of the bus changed. */
@@ -132,6 +157,7 @@ void pci_msi_free(struct peal_msi *msi);
 void pci_msi_evaluate(struct peal_msi *msi);
 void pci_msi_reset(struct peal_msi *msi);
 void pci_msi_connect(struct peal_msi *msi, const struct peal_msi_sink *sink, uint32_t requester_id);
+void pci_msi_set_requester(struct peal_msi *msi, uint32_t requester_id);
 void pci_msi_set_bus_master(struct peal_msi *msi, bool enabled);
 void pci_msi_clear_pending(struct peal_msi *msi);
 
@@ -144,6 +170,7 @@ void pci_msix_clear_pending(struct peal_msix *msix);
 /* Connects to a sink, while Bus Master is off. The last one stays until there is another. */
 void pci_msix_connect(struct peal_msix *msix, const struct peal_msi_sink *sink,
 		      uint32_t requester_id);
+void pci_msix_set_requester(struct peal_msix *msix, uint32_t requester_id);
 void pci_msix_set_bus_master(struct peal_msix *msix, bool enabled);
 /* Is [offset, offset + size) of BAR INDEX wholly or partly the table or PBA? */
 bool pci_msix_meets(const struct peal_msix *msix, unsigned bar, uint64_t offset, unsigned size);

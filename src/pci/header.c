@@ -15,6 +15,25 @@ static void write_command(void *owner, const struct peal_reg_write *write)
 		function->deferred |= PCI_DEFERRED_BUS_MASTER;
 }
 
+/* Interrupt Status shows the wish for INTx, whatever keeps the line low. */
+uint64_t pci_read_status(void *owner, const struct peal_reg *reg, unsigned index)
+{
+	const struct peal_pci_function *function = owner;
+
+	(void)reg;
+	(void)index;
+	return peal_reg_get(function->image, PCI_STATUS, 2) |
+	       (pci_intx_wish(function) ? PCI_STATUS_INTERRUPT : 0);
+}
+
+void pci_write_status(void *owner, const struct peal_reg_write *write)
+{
+	struct peal_pci_function *function = owner;
+
+	peal_reg_set(function->image, PCI_STATUS, 2,
+		     write->value & ~(uint64_t)PCI_STATUS_INTERRUPT);
+}
+
 static void write_bar(void *owner, const struct peal_reg_write *write)
 {
 	struct peal_pci_function *function = owner;
@@ -31,7 +50,8 @@ const struct peal_reg pci_header_rows[] = {
 	{ .offset = 0x02, .width = 2, .name = "Device ID", .section = "PCI 3.0 6.2.1" },
 	{ .offset = 0x04, .width = 2, .rw = 0x0547, .write = write_command, .name = "Command",
 	  .section = "PCI 3.0 6.2.2" },
-	{ .offset = 0x06, .width = 2, .w1c = 0xf900, .rsvdz = 0x0007, .name = "Status",
+	{ .offset = 0x06, .width = 2, .flags = PEAL_REG_HOOKED, .w1c = 0xf900, .rsvdz = 0x0007,
+	  .read = pci_read_status, .write = pci_write_status, .name = "Status",
 	  .section = "PCI 3.0 6.2.3" },
 	{ .offset = 0x08, .width = 1, .name = "Revision ID", .section = "PCI 3.0 6.2.1" },
 	{ .offset = 0x09, .width = 1, .name = "Programming Interface", .section = "PCI 3.0 6.2.1" },
@@ -59,7 +79,7 @@ const struct peal_reg pci_header_rows[] = {
 const unsigned pci_header_nrows = PEAL_COUNT_OF(pci_header_rows);
 
 void pci_header_init(struct peal_pci_function *function,
-		     const struct peal_pci_function_config *config)
+		     const struct peal_pci_function_config *config, unsigned header_type)
 {
 	const struct {
 		uint32_t offset;
@@ -71,13 +91,15 @@ void pci_header_init(struct peal_pci_function *function,
 		{ 0x08, 1, config->revision_id },
 		{ 0x09, 1, config->class_code & 0xff },
 		{ 0x0a, 2, config->class_code >> 8 },
-		{ 0x0e, 1, config->multifunction ? 0x80 : 0x00 },
+		{ 0x0e, 1, header_type | (config->multifunction ? 0x80u : 0) },
+		{ 0x3d, 1, config->interrupt_pin },
+		/* Type 0 has these; type 1 has a window there. */
 		{ 0x2c, 2, config->subsystem_vendor_id },
 		{ 0x2e, 2, config->subsystem_id },
-		{ 0x3d, 1, config->interrupt_pin },
 	};
+	size_t count = PEAL_COUNT_OF(fields) - (header_type ? 2 : 0);
 
-	for (size_t i = 0; i < PEAL_COUNT_OF(fields); i++)
+	for (size_t i = 0; i < count; i++)
 		peal_pci_function_set_config(function, fields[i].offset, fields[i].size,
 					     fields[i].value);
 }

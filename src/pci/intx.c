@@ -6,34 +6,57 @@
  *   line out = the device's wish, unless Command.InterruptDisable, MSI or MSI-X is enabled
  *   bus line = any function of the bus on that pin, after the swizzle (device + pin) mod 4
  *
- * The wish and the line are under the function's configuration mutex, the bus's counts under the
- * INTx mutex of the bus, which is also held while the bus's owner hears of an edge, so it hears of
- * them in their order. Lock order: configuration → INTx of the bus.
+ * Devices set their wish from anywhere, also from handlers that run under the function's
+ * configuration mutex, so wish, gate and line have a mutex of their own. The gate is worked out
+ * anew, under the configuration mutex, when a register that it depends on changed. The counts of the
+ * bus are under its INTx mutex, which is also held while the bus's owner hears of an edge, so it
+ * hears of them in their order.
+ * Lock order: configuration → INTx of the function → INTx of the bus, and of those above it.
  */
 #include "function.h"
 
-#define STATUS_INTERRUPT 0x0008u
+/* Under the INTx mutex. */
+static void drive(struct peal_pci_function *function)
+{
+	struct pci_intx *intx = &function->intx;
+	bool line = intx->wish && intx->bus;
+
+	if (line == intx->line)
+		return;
+	intx->line = line;
+	/* A line that falls, falls where it rose. */
+	if (line)
+		intx->driven = intx->bus;
+	pci_bus_intx(intx->driven, pci_intx_pin(function), line);
+}
 
 void pci_intx_evaluate(struct peal_pci_function *function)
 {
 	uint16_t command = (uint16_t)peal_reg_get(function->image, PCI_COMMAND, 2);
-	uint64_t status = peal_reg_get(function->image, PCI_STATUS, 2);
-	unsigned pin = function->image[PCI_INTERRUPT_PIN];
 	bool messages = (function->msi && peal_msi_enabled(function->msi)) ||
 			(function->msix && peal_msix_is_enabled(function->msix));
-	bool line = function->intx_wish && pin && function->bus && !messages &&
-		    !function->powered_down && !(command & PCI_COMMAND_INTX_DISABLE);
+	bool open = function->image[PCI_INTERRUPT_PIN] && !messages && !function->powered_down &&
+		    !(command & PCI_COMMAND_INTX_DISABLE);
 
-	status = function->intx_wish ? status | STATUS_INTERRUPT
-				     : status & ~(uint64_t)STATUS_INTERRUPT;
-	peal_reg_set(function->image, PCI_STATUS, 2, status);
-	if (line == function->intx_line)
-		return;
-	function->intx_line = line;
-	pci_bus_intx(function->bus, pci_intx_pin(function), line);
+	peal_mutex_lock(&function->intx.mutex);
+	function->intx.bus = open ? function->bus : NULL;
+	drive(function);
+	peal_mutex_unlock(&function->intx.mutex);
 }
 
-/* Of a function with a line. */
+void peal_pci_function_set_intx(struct peal_pci_function *function, bool asserted)
+{
+	peal_mutex_lock(&function->intx.mutex);
+	__atomic_store_n(&function->intx.wish, asserted, __ATOMIC_RELAXED);
+	drive(function);
+	peal_mutex_unlock(&function->intx.mutex);
+}
+
+bool pci_intx_wish(const struct peal_pci_function *function)
+{
+	return __atomic_load_n(&function->intx.wish, __ATOMIC_RELAXED);
+}
+
 unsigned pci_intx_pin(const struct peal_pci_function *function)
 {
 	unsigned pin = function->image[PCI_INTERRUPT_PIN];
@@ -41,27 +64,12 @@ unsigned pci_intx_pin(const struct peal_pci_function *function)
 	return pin ? ((function->devfn >> 3) + pin - 1) % 4 : ~0u;
 }
 
-void pci_intx_detach(struct peal_pci_function *function)
-{
-	if (function->intx_line)
-		pci_bus_intx(function->bus, pci_intx_pin(function), false);
-	function->intx_line = false;
-}
-
-void peal_pci_function_set_intx(struct peal_pci_function *function, bool asserted)
-{
-	peal_mutex_lock(&function->mutex);
-	function->intx_wish = asserted;
-	pci_intx_evaluate(function);
-	peal_mutex_unlock(&function->mutex);
-}
-
 bool peal_pci_function_intx_line(struct peal_pci_function *function)
 {
 	bool line;
 
-	peal_mutex_lock(&function->mutex);
-	line = function->intx_line;
-	peal_mutex_unlock(&function->mutex);
+	peal_mutex_lock(&function->intx.mutex);
+	line = function->intx.line;
+	peal_mutex_unlock(&function->intx.mutex);
 	return line;
 }

@@ -279,6 +279,11 @@ void pci_msi_connect(struct peal_msi *msi, const struct peal_msi_sink *sink, uin
 	pci_vectors_connect(&msi->vectors, sink, requester_id);
 }
 
+void pci_msi_set_requester(struct peal_msi *msi, uint32_t requester_id)
+{
+	pci_vectors_set_requester(&msi->vectors, requester_id);
+}
+
 void pci_msi_set_bus_master(struct peal_msi *msi, bool enabled)
 {
 	pci_vectors_set_bus_master(&msi->vectors, enabled);

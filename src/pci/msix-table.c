@@ -398,3 +398,8 @@ void pci_msix_set_bus_master(struct peal_msix *msix, bool enabled)
 {
 	pci_vectors_set_bus_master(&msix->vectors, enabled);
 }
+
+void pci_msix_set_requester(struct peal_msix *msix, uint32_t requester_id)
+{
+	pci_vectors_set_requester(&msix->vectors, requester_id);
+}

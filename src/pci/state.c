@@ -19,7 +19,6 @@
 #define MAGIC   0x49435050u /* "PPCI" */
 #define VERSION 1u
 
-#define STATUS_INTERRUPT    0x0008u
 #define MSIX_FUNCTION_MASK  0x4000u
 #define MSIX_ENABLE         0x8000u
 #define MSIX_RESERVED       0xfffffffeu
@@ -146,7 +145,7 @@ int peal_pci_function_save(struct peal_pci_function *function, void *bytes, size
 	memcpy(advance(&c, function->config_size), function->image, function->config_size);
 	put_msix(&c, function->msix);
 	put_msi(&c, function->msi);
-	put(&c, 4, function->intx_wish);
+	put(&c, 4, pci_intx_wish(function));
 	peal_mutex_unlock(&function->mutex);
 	PEAL_ASSERT(!c.bad && c.at == total);
 	return 0;
@@ -161,10 +160,8 @@ static bool is_possible(const struct peal_pci_function *function, const struct p
 	uint64_t here = peal_reg_get(function->defaults, at, reg->width);
 	uint64_t free = reg->rw | reg->w1c;
 
-	if (reg->flags & (PEAL_REG_CONST | PEAL_REG_HOOKED))
+	if (reg->flags & (PEAL_REG_CONST | PEAL_REG_HOOKED) && at != PCI_STATUS)
 		return true;
-	if (at == PCI_STATUS)
-		free |= STATUS_INTERRUPT;
 	/* What the guest can write to a BAR, its flags aside, comes from its size. */
 	if (at >= PCI_BAR0 && at < PCI_BAR0 + 4 * PEAL_PCI_BARS)
 		return value == pci_bar_register(function, (at - PCI_BAR0) / 4, (uint32_t)value);
@@ -320,7 +317,7 @@ int peal_pci_function_load(struct peal_pci_function *function, const void *bytes
 	function->powered_down = pci_is_powered_down(function);
 	load_msix(&c, function->msix);
 	load_msi(&c, function->msi);
-	function->intx_wish = take(&c, 4);
+	peal_pci_function_set_intx(function, take(&c, 4));
 	peal_mutex_unlock(&function->mutex);
 
 	/* What unmasks comes when messages can leave. */

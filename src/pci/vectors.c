@@ -40,7 +40,7 @@ static int deliver(struct pci_vectors *vectors, unsigned vector, const struct pe
 	int answer;
 
 	peal_count(&vectors->list[vector].sent, 1);
-	answer = peal_msi_deliver(&vectors->sink, msg);
+	answer = peal_msi_deliver(__atomic_load_n(&vectors->sink, __ATOMIC_ACQUIRE), msg);
 	return peal_likely(answer > 0) ? answer : pci_vectors_count_answer(vectors, vector, answer);
 }
 
@@ -127,17 +127,23 @@ static void tell_batch(struct pci_vectors *vectors)
 static int consumer_use(struct pci_vectors *vectors, unsigned vector)
 {
 	const struct peal_msi_msg msg = pci_vectors_message(vectors, vector);
+	int r;
 
 	if (!vectors->consumer)
 		return 0;
 	tell_batch(vectors);
-	return vectors->consumer->use(vectors->consumer_user, vector, &msg);
+	r = vectors->consumer->use(vectors->consumer_user, vector, &msg);
+	if (r == 0)
+		vectors->rare[vector].held = true;
+	return r;
 }
 
 static void consumer_release(struct pci_vectors *vectors, unsigned vector)
 {
-	if (!vectors->consumer)
+	/* Who could not take it does not give it back. */
+	if (!vectors->consumer || !vectors->rare[vector].held)
 		return;
+	vectors->rare[vector].held = false;
 	tell_batch(vectors);
 	vectors->consumer->release(vectors->consumer_user, vector);
 }
@@ -193,6 +199,9 @@ int pci_vectors_set_consumer(struct pci_vectors *vectors,
 	}
 	pci_vectors_commit(vectors);
 	if (!consumer || r < 0) {
+		/* A bracket that is still open ends here for who leaves. */
+		if (vectors->batch_told && vectors->consumer->commit)
+			vectors->consumer->commit(vectors->consumer_user);
 		vectors->consumer = NULL;
 		vectors->batch_told = false;
 	}
@@ -347,7 +356,7 @@ void pci_vectors_connect(struct pci_vectors *vectors, const struct peal_msi_sink
 {
 	/* Nobody sends: NO_BUS is in every word. */
 	PEAL_ASSERT(!vectors->bus_master);
-	vectors->sink = *sink;
+	__atomic_store_n(&vectors->sink, sink, __ATOMIC_RELEASE);
 	__atomic_store_n(&vectors->requester_id, requester_id, __ATOMIC_RELAXED);
 }
 

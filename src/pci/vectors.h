@@ -30,12 +30,13 @@ struct pci_vector_rare {
 	uint64_t blocked;
 	uint64_t failed;
 	uint64_t use_failed;
+	bool held; /* by the consumer */
 };
 
 struct pci_vectors {
 	struct pci_vector *list;
 	struct pci_vector_rare *rare;
-	struct peal_msi_sink sink;
+	const struct peal_msi_sink *sink; /* the bus's */
 	uint32_t requester_id;
 	uint32_t count;
 	const struct peal_host *host;
@@ -67,6 +68,12 @@ void pci_vectors_done(struct pci_vectors *vectors);
 /* Connects to a sink, while Bus Master is off. The last one stays until there is another. */
 void pci_vectors_connect(struct pci_vectors *vectors, const struct peal_msi_sink *sink,
 			 uint32_t requester_id);
+/* The bus got another number. */
+static inline void pci_vectors_set_requester(struct pci_vectors *vectors, uint32_t requester_id)
+{
+	__atomic_store_n(&vectors->requester_id, requester_id, __ATOMIC_RELAXED);
+}
+
 /* Takes the mutex. */
 void pci_vectors_set_bus_master(struct pci_vectors *vectors, bool enabled);
 
@@ -89,9 +96,9 @@ static inline int pci_vectors_raise(struct pci_vectors *vectors, unsigned vector
 	msg.data = __atomic_load_n(&v->data[select], __ATOMIC_ACQUIRE);
 	if (peal_unlikely(__atomic_load_n(&v->state, __ATOMIC_RELAXED) != s))
 		return pci_vectors_raise_slow(vectors, vector);
-	msg.requester_id = vectors->requester_id;
+	msg.requester_id = __atomic_load_n(&vectors->requester_id, __ATOMIC_RELAXED);
 	peal_count(&v->sent, 1);
-	answer = peal_msi_deliver(&vectors->sink, &msg);
+	answer = peal_msi_deliver(__atomic_load_n(&vectors->sink, __ATOMIC_ACQUIRE), &msg);
 	return peal_likely(answer > 0) ? answer : pci_vectors_count_answer(vectors, vector, answer);
 }
 

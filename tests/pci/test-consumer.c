@@ -282,6 +282,45 @@ static void reset_releases_what_was_unmasked(void **state)
 	fixture_done(&f);
 }
 
+static void vector_that_could_not_be_taken_is_not_released(void **state)
+{
+	struct consumer c;
+	struct fixture f;
+
+	(void)state;
+	init(&f, &c, 2);
+	assert_int_equal(peal_msix_set_consumer(f.msix, &consumer_ops, &c), 0);
+	program_vector(&f, 0, false);
+	c.fail_at = 1;
+	set_control(&f, MSIX_ENABLE);
+	set_control(&f, 0);
+	assert_int_equal(c.releases, 0);
+	set_control(&f, MSIX_ENABLE);
+	set_control(&f, 0);
+	assert_int_equal(c.releases, 1);
+	fixture_done(&f);
+}
+
+static void leaving_in_a_bracket_commits(void **state)
+{
+	struct consumer c;
+	struct fixture f;
+
+	(void)state;
+	init(&f, &c, 2);
+	assert_int_equal(peal_msix_set_consumer(f.msix, &consumer_ops, &c), 0);
+	program_vector(&f, 0, false);
+	peal_msix_begin(f.msix);
+	set_control(&f, MSIX_ENABLE);
+	assert_int_equal(peal_msix_set_consumer(f.msix, NULL, NULL), 0);
+	assert_int_equal(c.begins, 1);
+	assert_int_equal(c.commits, 1);
+	assert_int_equal(c.releases, 1);
+	peal_msix_commit(f.msix);
+	assert_int_equal(c.commits, 1);
+	fixture_done(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -293,6 +332,8 @@ int main(void)
 		cmocka_unit_test(interrupt_taken_elsewhere_shows_in_the_pba),
 		cmocka_unit_test(many_vectors_are_one_commit),
 		cmocka_unit_test(reset_releases_what_was_unmasked),
+		cmocka_unit_test(vector_that_could_not_be_taken_is_not_released),
+		cmocka_unit_test(leaving_in_a_bracket_commits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

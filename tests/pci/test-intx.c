@@ -312,6 +312,47 @@ static void raised_before_plugging_shows_when_plugged(void **state)
 	lines_done(&l);
 }
 
+/* A register of a capability whose hook reaches the device, as virtio's access to BARs does. */
+static void hook_lowers(void *owner, const struct peal_reg_write *write)
+{
+	struct member *m = owner;
+
+	(void)write;
+	peal_pci_function_set_intx(m->function, false);
+}
+
+static const struct peal_reg hook_rows[] = {
+	PEAL_PCI_CAPABILITY_HEADER,
+	{ .offset = 2,
+	  .width = 2,
+	  .rw = 0xffff,
+	  .write = hook_lowers,
+	  .name = "Doorbell",
+	  .section = "none" },
+};
+
+static void handler_under_the_configuration_mutex_may_drive_the_line(void **state)
+{
+	struct peal_pci_function_config config;
+	struct member m = { 0 };
+	struct lines l;
+	uint8_t at;
+
+	(void)state;
+	lines_init(&l);
+	config = (struct peal_pci_function_config){ .host = &l.host.host, .interrupt_pin = 1 };
+	assert_int_equal(peal_pci_function_new(&m.function, &config), 0);
+	assert_int_equal(peal_pci_function_add_capability(m.function, ID_VENDOR, 0, 4, hook_rows,
+							  PEAL_COUNT_OF(hook_rows), &m, &at),
+			 0);
+	assert_int_equal(peal_pci_bus_plug(l.bus, 0, m.function), 0);
+	peal_pci_function_set_intx(m.function, true);
+	peal_pci_config_write(m.function, at + 2u, 2, 1);
+	assert_edge(&l, 1, 0, false);
+	member_done(&m, &l);
+	lines_done(&l);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -324,6 +365,7 @@ int main(void)
 		cmocka_unit_test(shared_line_is_the_or),
 		cmocka_unit_test(eoi_asks_the_line_s_functions_and_refires),
 		cmocka_unit_test(raised_before_plugging_shows_when_plugged),
+		cmocka_unit_test(handler_under_the_configuration_mutex_may_drive_the_line),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
