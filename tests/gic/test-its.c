@@ -571,70 +571,6 @@ static void retry_without_a_stall_does_nothing(void **state)
 	guest_done(&g);
 }
 
-/* ---- tables that are no memory ---- */
-
-static int frame_read(void *user, uint64_t offset, void *bytes, size_t size)
-{
-	struct guest *g = user;
-
-	peal_store_le(bytes, size, 0);
-	/* Takes the mutexes: it must not be called with one of them held. */
-	(void)peal_its_read(g->its[0].its, offset, 4);
-	(void)peal_redist_read(g->gic, 0, offset, 4);
-	return 0;
-}
-
-static int frame_write(void *user, uint64_t offset, const void *bytes, size_t size)
-{
-	struct guest *g = user;
-
-	(void)bytes;
-	(void)size;
-	peal_its_write(g->its[0].its, offset, 4, 0);
-	peal_redist_write(g->gic, 0, offset, 4, 0);
-	return 0;
-}
-
-static void tables_in_a_register_frame_are_not_touched(void **state)
-{
-	static const struct peal_mem_ops ops = { .read = frame_read, .write = frame_write };
-	const uint64_t frame = 0x10000000;
-	const struct guest_config c = { .direct_lpi = true };
-	struct guest g;
-	struct guest_its *gi = &g.its[0];
-
-	(void)state;
-	guest_init(&g, &c);
-	assert_int_equal(peal_space_map_ops(g.ram.space, frame, 0x200000, &ops, &g), 0);
-	redist_write(&g, 0, GICR_PROPBASER, 8, frame | 15);
-	redist_write(&g, 0, GICR_PENDBASER, 8, frame);
-	enable_lpis(&g, 0);
-	redist_write(&g, 0, GICR_SETLPIR, 8, LPI);
-	redist_write(&g, 0, GICR_INVLPIR, 8, LPI);
-	assert_int_equal(guest_acknowledge(&g, 0), SPURIOUS); /* no configuration: disabled */
-	disable_lpis(&g, 0);
-	guest_program_its(gi);
-	its_write(gi, GITS_BASER(0), VALID | INDIRECT | frame | PAGE_4K);
-	its_write(gi, GITS_BASER(1), VALID | frame | PAGE_4K);
-	its_write32(gi, GITS_CTLR, 1);
-	assert_int_equal(its_mapd(gi, 0, 4, its_itt(gi, 0)), 0x010801);
-	assert_int_equal(its_mapc(gi, 0, 0), 0x010903);
-	its_write32(gi, GITS_CTLR, 0);
-	guest_program_its(gi);
-	guest_start_redist(&g, 1);
-	its_write(gi, GITS_CBASER, VALID | frame);
-	its_write32(gi, GITS_CTLR, 1);
-	its_write(gi, GITS_CWRITER, 0x40);
-	assert_int_equal(its_read(gi, GITS_CREADR), 0x40);
-	assert_int_equal(gi->error.error, 0x010000);
-	its_write32(gi, GITS_CTLR, 0);
-	guest_program_its(gi);
-	its_write32(gi, GITS_CTLR, 1);
-	assert_int_equal(its_mapd(gi, 0, 4, frame), 0);
-	assert_int_equal(its_mapti(gi, 0, 0, LPI, 0), 0x010a05);
-	guest_done(&g);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -661,7 +597,6 @@ int main(void)
 		cmocka_unit_test(an_unreadable_queue_stalls_until_retry),
 		cmocka_unit_test(a_new_cbaser_ends_the_stall),
 		cmocka_unit_test(retry_without_a_stall_does_nothing),
-		cmocka_unit_test(tables_in_a_register_frame_are_not_touched),
 	};
 
 	return cmocka_run_group_tests_name("gic-its", tests, NULL, NULL);
