@@ -22,6 +22,7 @@ static const struct pci_flag power_status_flags[] = {
 	{ 0x0008, "NoSoftRst" }, { 0x0100, "PME-Enable" }, { 0, NULL },
 };
 static const struct pci_flag power_event_status[] = { { 0x8000, "PME" }, { 0, NULL } };
+/* B2_B3# tells B3 when it is clear. */
 static const struct pci_flag power_bridge_flags[] = {
 	{ 0x80, "PM" }, { 0x40, "B3" }, { 0, NULL },
 };
@@ -56,7 +57,7 @@ void pci_print_power_management(struct pci_print *p, uint32_t at)
 		return;
 	pci_out_text(o, "\t\tBridge: ");
 	pci_out_open(o, "bridge");
-	pci_out_flags(o, bridge, power_bridge_flags, " ");
+	pci_out_flags(o, bridge ^ 0x40u, power_bridge_flags, " ");
 	pci_out_close(o);
 	pci_out_text(o, "\n");
 }

@@ -114,7 +114,7 @@ static const char *const crosslinks[] = {
 	"unsupported", "Upstream Port", "Downstream Port", "incomplete",
 };
 static const char *const components[8] = {
-	"Link Down - Presence Not Determined", "Link Down - Not Present", "Link Down - Present",
+	"Link Down - Not Determined", "Link Down - Not Present", "Link Down - Present",
 	NULL, "Link Up - Present", "Link Up - Present and DRS Received",
 };
 /* clang-format on */
@@ -174,19 +174,28 @@ static void print_link_control(struct pci_print *p, uint32_t value, unsigned typ
 	pci_out_text(o, "\n");
 }
 
-static const char *compared(uint32_t is, uint32_t could_be)
+/* What is plugged into a port may be less than the port: that is nothing to remark on. */
+static const char *compared(uint32_t is, uint32_t could_be, bool port)
 {
-	return is < could_be ? " (downgraded)" : is > could_be ? " (overdriven)" : "";
+	if (is > could_be)
+		return " (overdriven)";
+	return is < could_be && !port ? " (downgraded)" : "";
 }
 
-static void print_link_status(struct pci_print *p, uint32_t value, uint32_t capabilities)
+static bool is_downstream(unsigned type)
+{
+	return type == PCI_EXPRESS_ROOT_PORT || type == PCI_EXPRESS_DOWNSTREAM ||
+	       type == PCI_EXPRESS_FROM_PCI;
+}
+
+static void print_link_status(struct pci_print *p, uint32_t value, uint32_t capabilities, bool port)
 {
 	uint32_t speed = value & 0xf, width = value >> 4 & 0x3f;
 	struct pci_out *o = p->out;
 
 	pci_out_text(o, "\t\tLnkSta:\tSpeed %s%s, Width x%" PRIu32 "%s\n\t\t\t", speed_name(speed),
-		     compared(speed, capabilities & 0xf), width,
-		     compared(width, capabilities >> 4 & 0x3f));
+		     compared(speed, capabilities & 0xf, port), width,
+		     compared(width, capabilities >> 4 & 0x3f, port));
 	pci_out_open(o, "link_status");
 	pci_out_string(o, "speed", speed_name(speed));
 	pci_out_number(o, "width", width);
@@ -201,7 +210,7 @@ void pci_express_link(struct pci_print *p, uint32_t at, unsigned type)
 
 	print_link_capabilities(p, capabilities);
 	print_link_control(p, pci_print_get(p, at + 0x10, 2), type);
-	print_link_status(p, pci_print_get(p, at + 0x12, 2), capabilities);
+	print_link_status(p, pci_print_get(p, at + 0x12, 2), capabilities, is_downstream(type));
 }
 
 /* ---- version 2 ---- */
@@ -214,7 +223,7 @@ static void print_device2_port(struct pci_print *p, uint32_t value, unsigned typ
 	if (type == PCI_EXPRESS_ROOT_PORT)
 		pci_out_text(o, " LN System CLS %s,", line_sizes[value >> 14 & 3]);
 	if (type == PCI_EXPRESS_ROOT_PORT || type == PCI_EXPRESS_ENDPOINT) {
-		unsigned hints = value >> 12 & 3;
+		unsigned hints = value >> 12 & 3; /* 2 is reserved */
 
 		pci_out_text(o, " TPHComp%c ExtTPHComp%c", hints & 1 ? '+' : '-',
 			     hints == 3 ? '+' : '-');
@@ -361,8 +370,6 @@ static void print_link2_status(struct pci_print *p, uint32_t value, bool presenc
 void pci_express_second(struct pci_print *p, uint32_t at, unsigned type, bool linked)
 {
 	uint32_t link = pci_print_get(p, at + 0x2c, 4);
-	bool port = type == PCI_EXPRESS_ROOT_PORT || type == PCI_EXPRESS_DOWNSTREAM ||
-		    type == PCI_EXPRESS_FROM_PCI;
 
 	print_device2_capabilities(p, pci_print_get(p, at + 0x24, 4), type);
 	print_device2_control(p, pci_print_get(p, at + 0x28, 2), type);
@@ -370,5 +377,6 @@ void pci_express_second(struct pci_print *p, uint32_t at, unsigned type, bool li
 		return;
 	print_link2_capabilities(p, link);
 	print_link2_control(p, pci_print_get(p, at + 0x30, 2), type);
-	print_link2_status(p, pci_print_get(p, at + 0x32, 2), port && link & 0x80000000);
+	print_link2_status(p, pci_print_get(p, at + 0x32, 2),
+			   is_downstream(type) && link & 0x80000000);
 }

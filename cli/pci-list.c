@@ -12,6 +12,7 @@
 #include "pci-print-internal.h"
 
 #define STATUS_CAPABILITIES 0x0010u
+#define ID_SUBSYSTEM        0x0du
 
 /* A structure that the printer knows; without print only its name is told. */
 struct capability {
@@ -37,7 +38,7 @@ static const struct capability capabilities[] = {
 	{ 0x0a, 4, "Debug port", NULL, NULL },
 	{ 0x0b, 2, "CompactPCI central resource control", NULL, NULL },
 	{ 0x0c, 4, "Hot-plug capable", NULL, NULL },
-	{ 0x0d, 8, "Subsystem", pci_print_subsystem, NULL },
+	{ ID_SUBSYSTEM, 8, "Subsystem", pci_print_subsystem, NULL },
 	{ 0x0e, 2, "AGP3", NULL, NULL },
 	{ 0x0f, 2, "Secure device", NULL, NULL },
 	{ 0x10, 20, "Express", pci_print_express, pci_print_express_size },
@@ -251,6 +252,22 @@ static void print_extended(struct pci_print *p)
 		from = at;
 		at = head >> 20 & 0xffcu;
 	}
+}
+
+uint32_t pci_print_subsystem_at(const struct pci_print *p)
+{
+	uint32_t at = p->config[0x34] & 0xfcu;
+
+	if (!(pci_print_get(p, 0x06, 2) & STATUS_CAPABILITIES))
+		return 0;
+	for (unsigned i = 0; i < PCI_CONVENTIONAL_SIZE / 4 && at >= PCI_HEADER_SIZE; i++) {
+		if (p->config[at] == 0xff)
+			return 0;
+		if (p->config[at] == ID_SUBSYSTEM)
+			return at + 4;
+		at = p->config[at + 1] & 0xfcu;
+	}
+	return 0;
 }
 
 void pci_print_lists(struct pci_print *p)

@@ -9,7 +9,7 @@
 
 void pci_out_begin(struct pci_out *out, FILE *to, bool json)
 {
-	*out = (struct pci_out){ .text = json ? NULL : to };
+	*out = (struct pci_out){ .to = to, .json = json };
 	if (json)
 		out->at[0] = json_object();
 }
@@ -17,9 +17,9 @@ void pci_out_begin(struct pci_out *out, FILE *to, bool json)
 void pci_out_end(struct pci_out *out)
 {
 	PEAL_ASSERT(out->depth == 0);
-	if (out->text)
+	if (!out->json)
 		return;
-	(void)json_dumpf(out->at[0], stdout, JSON_COMPACT);
+	(void)json_dumpf(out->at[0], out->to, JSON_COMPACT);
 	json_decref(out->at[0]);
 }
 
@@ -27,10 +27,10 @@ void pci_out_text(struct pci_out *out, const char *format, ...)
 {
 	va_list list;
 
-	if (!out->text)
+	if (out->json)
 		return;
 	va_start(list, format);
-	(void)vfprintf(out->text, format, list);
+	(void)vfprintf(out->to, format, list);
 	va_end(list);
 }
 
@@ -48,7 +48,7 @@ static void push(struct pci_out *out, json_t *object)
 
 void pci_out_open(struct pci_out *out, const char *key)
 {
-	if (out->text)
+	if (!out->json)
 		return;
 	set(out, key, json_object());
 	push(out, json_object_get(out->at[out->depth], key));
@@ -68,7 +68,7 @@ void pci_out_open_in(struct pci_out *out, const char *key)
 {
 	json_t *list;
 
-	if (out->text)
+	if (!out->json)
 		return;
 	list = array(out->at[out->depth], key);
 	if (json_array_append_new(list, json_object()) < 0)
@@ -78,7 +78,7 @@ void pci_out_open_in(struct pci_out *out, const char *key)
 
 void pci_out_close(struct pci_out *out)
 {
-	if (out->text)
+	if (!out->json)
 		return;
 	PEAL_ASSERT(out->depth > 0);
 	out->depth--;
@@ -86,7 +86,7 @@ void pci_out_close(struct pci_out *out)
 
 void pci_out_number(struct pci_out *out, const char *key, uint64_t value)
 {
-	if (!out->text)
+	if (out->json)
 		set(out, key, json_integer((json_int_t)value));
 }
 
@@ -100,19 +100,19 @@ void pci_out_address(struct pci_out *out, const char *key, uint64_t value)
 
 void pci_out_bool(struct pci_out *out, const char *key, bool value)
 {
-	if (!out->text)
+	if (out->json)
 		set(out, key, json_boolean(value));
 }
 
 void pci_out_string(struct pci_out *out, const char *key, const char *value)
 {
-	if (!out->text)
+	if (out->json)
 		set(out, key, value ? json_string(value) : json_null());
 }
 
 void pci_out_remark(struct pci_out *out, const char *key, const char *value)
 {
-	if (!out->text)
+	if (out->json)
 		(void)json_array_append_new(array(out->at[0], key), json_string(value));
 }
 
@@ -120,9 +120,9 @@ void pci_out_flags(struct pci_out *out, uint64_t value, const struct pci_flag *f
 		   const char *separator)
 {
 	for (const struct pci_flag *f = flags; f->name; f++) {
-		bool set_ = value & f->mask;
+		bool on = value & f->mask;
 
-		pci_out_text(out, "%s%s%c", f == flags ? "" : separator, f->name, set_ ? '+' : '-');
-		pci_out_bool(out, f->name, set_);
+		pci_out_text(out, "%s%s%c", f == flags ? "" : separator, f->name, on ? '+' : '-');
+		pci_out_bool(out, f->name, on);
 	}
 }

@@ -17,7 +17,8 @@
 #define PCI_OUT_DEPTH 8u
 
 struct pci_out {
-	FILE *text; /* NULL: JSON */
+	FILE *to;
+	bool json;
 	json_t *at[PCI_OUT_DEPTH];
 	unsigned depth;
 };
@@ -28,10 +29,10 @@ struct pci_flag {
 	const char *name; /* NULL ends a table */
 };
 
-/* TO is where text goes; JSON is given back by pci_out_end(). */
+/* TO is where it goes, text at once and JSON with pci_out_end(). */
 void pci_out_begin(struct pci_out *out, FILE *to, bool json);
 
-/* Writes the JSON to standard output, without an end of line. Text is there already. */
+/* Writes the JSON, without an end of line. */
 void pci_out_end(struct pci_out *out);
 
 void __attribute__((format(printf, 2, 3)))

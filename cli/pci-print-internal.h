@@ -70,6 +70,8 @@ void pci_print_bridge(struct pci_print *p);
 
 /* pci-list.c: both lists of capabilities. */
 void pci_print_lists(struct pci_print *p);
+/* Where a bridge tells its subsystem, in a capability; 0: nowhere. */
+uint32_t pci_print_subsystem_at(const struct pci_print *p);
 
 /*
  * A capability at AT: the rest of the line that begins with its position, and the lines below.

@@ -89,6 +89,7 @@ static void print_identity(struct pci_print *p)
 	pci_out_number(o, "config_size", p->size);
 }
 
+/* AT is the place of the two ids, 0: there are none. */
 static void print_subsystem(struct pci_print *p, uint32_t at)
 {
 	const uint16_t ids[4] = {
@@ -99,7 +100,7 @@ static void print_subsystem(struct pci_print *p, uint32_t at)
 	};
 	char name[256];
 
-	if (ids[2] == 0 || ids[2] == 0xffff)
+	if (!at || ids[2] == 0 || ids[2] == 0xffff)
 		return;
 	pci_names_subsystem(p->names, ids, name, sizeof(name));
 	pci_out_text(p->out, "\tSubsystem: %s\n", name);
@@ -251,16 +252,15 @@ int pci_print(const struct pci_source *source, struct pci_names *names, struct p
 		return r;
 	type = p.config[0x0e] & 0x7f;
 	print_identity(&p);
-	if (type == PCI_HEADER_TYPE_DEVICE)
-		print_subsystem(&p, 0x2c);
+	print_subsystem(&p, type == PCI_HEADER_TYPE_DEVICE ? 0x2c : pci_print_subsystem_at(&p));
 	if (type > PCI_HEADER_TYPE_BRIDGE) {
 		pci_print_problem(&p, "Unknown header type %02x", type);
 		return 0;
 	}
 	print_command(&p);
 	print_latency(&p);
-	print_self_test(&p);
 	print_interrupt(&p);
+	print_self_test(&p);
 	pci_print_regions(&p, type == PCI_HEADER_TYPE_BRIDGE ? 2 : 6);
 	if (type == PCI_HEADER_TYPE_BRIDGE)
 		pci_print_bridge(&p);

@@ -136,21 +136,21 @@ struct pci_source pci_source_bytes(struct pci_source_bytes *bytes, const char *a
 
 /* ---- dumping ---- */
 
-int pci_source_dump(const struct pci_source *source, const char *title)
+int pci_source_dump(const struct pci_source *source, const char *title, FILE *to)
 {
 	uint32_t size = source->ops->config_size(source->user);
 	uint8_t row[16];
 
-	printf("%s %s\n", source->address, title);
+	fprintf(to, "%s %s\n", source->address, title);
 	for (uint32_t at = 0; at + sizeof(row) <= size; at += (uint32_t)sizeof(row)) {
 		int r = source->ops->read_config(source->user, at, row, sizeof(row));
 
 		if (r < 0)
 			return r;
-		printf("%02" PRIx32 ":", at);
+		fprintf(to, "%02" PRIx32 ":", at);
 		for (size_t i = 0; i < sizeof(row); i++)
-			printf(" %02x", row[i]);
-		putchar('\n');
+			fprintf(to, " %02x", row[i]);
+		fputc('\n', to);
 	}
 	return 0;
 }

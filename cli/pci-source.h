@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <peal/pci.h>
 
@@ -68,9 +69,9 @@ struct pci_source_bytes {
 struct pci_source pci_source_bytes(struct pci_source_bytes *bytes, const char *address);
 
 /*
- * Writes the configuration space in the form that `lspci -F` reads: a line with the address and
+ * Writes the configuration space to TO in the form that `lspci -F` reads: a line with the address and
  * TITLE, and rows of 16 bytes. 0, or -errno.
  */
-int pci_source_dump(const struct pci_source *source, const char *title);
+int pci_source_dump(const struct pci_source *source, const char *title, FILE *to);
 
 #endif

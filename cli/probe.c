@@ -86,7 +86,7 @@ static int show(const struct probe_options *o, const struct pci_source *source,
 	if (o->dump) {
 		r = pci_print_title(source, names, title, sizeof(title));
 		if (r == 0)
-			r = pci_source_dump(source, title);
+			r = pci_source_dump(source, title, stdout);
 	} else {
 		pci_out_begin(&out, stdout, o->json);
 		r = pci_print(source, names, &out);
