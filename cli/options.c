@@ -145,6 +145,8 @@ static int take(const struct cli_command *command, const struct cli_option *o, c
 		*(bool *)o->value = true;
 		break;
 	case CLI_STRING:
+		if (!*text)
+			return cli_error(CLI_USAGE, command->name, "--%s: needs a value", o->name);
 		*(const char **)o->value = text;
 		break;
 	case CLI_NUMBER:

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <peal/bits.h>
+
 #include "commands.h"
 #include "options.h"
 #include "progress.h"
@@ -141,7 +143,7 @@ static int parse(struct run_options *o, int argc, char **argv)
 				 (unsigned long long)o->block_size);
 	if (o->all && o->seconds > 0)
 		return cli_error(CLI_USAGE, "run", "--all and --seconds exclude each other");
-	if (o->queues * o->depth * o->block_size > BUFFERS_MAX)
+	if (o->queues * o->depth * peal_round_up(o->block_size, 4096) > BUFFERS_MAX)
 		return cli_error(
 			CLI_USAGE, "run",
 			"%llu queues with %llu requests of %llu bytes take more than 8 GiB "
@@ -158,7 +160,8 @@ static int parse(struct run_options *o, int argc, char **argv)
 
 static void install_handlers(void)
 {
-	struct sigaction action = { .sa_handler = on_signal };
+	/* The second one does not wait for the run to end; nothing has a name to be left behind. */
+	struct sigaction action = { .sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND };
 
 	(void)sigemptyset(&action.sa_mask);
 	(void)sigaction(SIGINT, &action, NULL);

@@ -286,15 +286,24 @@ static void collect_vcpus(struct workload *w, struct workload_result *ret)
 	}
 }
 
-/* An error of the backend says more than the status byte that the guest saw. */
+/*
+ * The guest saw where it failed first, but only a status byte; the backend knows what it was. Both
+ * together, or what there is.
+ */
 static void collect_error(struct workload *w, struct workload_result *ret)
 {
 	static const char *const names[] = { "read", "write", "flush", "get-id", "request" };
+	const char *reason = strrchr(w->error, ':');
 	struct peal_virtio_blk_error e;
 
 	(void)snprintf(ret->error, sizeof(ret->error), "%s", w->error);
 	peal_virtio_blk_last_error(w->device, &e);
-	if (e.count)
+	if (!e.count)
+		return;
+	if (reason)
+		(void)snprintf(ret->error, sizeof(ret->error), "%s: %.*s: %s", disk_name(w),
+			       (int)(reason - w->error), w->error, strerror(-e.error));
+	else
 		(void)snprintf(ret->error, sizeof(ret->error), "%s: %s at offset %llu: %s",
 			       disk_name(w), names[e.op], (unsigned long long)e.offset,
 			       strerror(-e.error));
