@@ -59,6 +59,7 @@ struct peal_guest {
 	struct guest_range *ranges; /* allocated memory, by address */
 	size_t nranges;
 	size_t ranges_size;
+	uint64_t touched; /* addresses from here on were never given out */
 
 	uint64_t queue; /* ITS command queue */
 	uint32_t queue_offset;
