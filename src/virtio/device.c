@@ -154,7 +154,8 @@ void virtio_write_status(struct peal_virtio *device, uint8_t value)
 	}
 	if (gained & PEAL_VIRTIO_FEATURES_OK && !features_ok(device))
 		gained &= (uint8_t)~PEAL_VIRTIO_FEATURES_OK;
-	if (!((old | gained) & PEAL_VIRTIO_FEATURES_OK))
+	/* Without features there is no going on, nor after FAILED: only a reset helps (§2.1.1). */
+	if (!((old | gained) & PEAL_VIRTIO_FEATURES_OK) || (old | gained) & PEAL_VIRTIO_FAILED)
 		gained &= (uint8_t)~PEAL_VIRTIO_DRIVER_OK;
 	(void)__atomic_fetch_or(&device->status, gained, __ATOMIC_SEQ_CST);
 	if (gained & PEAL_VIRTIO_DRIVER_OK)
