@@ -17,6 +17,7 @@
  *   hot              one event over and over: a send and its acknowledge
  *   merged           one event over and over that is not acknowledged: a send to a pending LPI
  *   fetch_or         one uncontended atomic OR, the least that a send can cost
+ *   transfer         a cache line from one CPU to another, the least that sharing can cost
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -26,7 +27,8 @@
 #include "its-guest.h"
 #include "its-list.h"
 
-#define BATCH        512u  /* sends between two acknowledges, of all threads */
+#define BATCH        512u  /* sends between two acknowledges */
+#define MANY_BATCH   4096u /* the same where scaling is measured: much longer than a start */
 #define REPEATS      4096u /* the same where one event repeats */
 #define SMALL_EVENTS 64u
 #define ALL_PRIORITY 0xffu
@@ -221,6 +223,19 @@ static int work_fetch_or(void *user, unsigned thread, uint64_t first, uint64_t c
 	return seen >> 63 ? -EIO : 0;
 }
 
+/* Two threads in turn. */
+static int work_transfer(void *user, unsigned thread, uint64_t first, uint64_t count)
+{
+	struct load *load = user;
+
+	for (uint64_t i = first; i < first + count; i++) {
+		while (__atomic_load_n(&load->word, __ATOMIC_ACQUIRE) != 2 * i + thread)
+			;
+		__atomic_store_n(&load->word, 2 * i + thread + 1, __ATOMIC_RELEASE);
+	}
+	return 0;
+}
+
 /* ---- the sides ---- */
 
 /* Those of several threads are the last: they are left out where there is one CPU. */
@@ -235,6 +250,7 @@ enum side {
 	ONE,
 	OWN,
 	CROSSED,
+	TRANSFER,
 	SIDES
 };
 
@@ -301,6 +317,7 @@ static int set_sides(struct state *state, const struct options *options, bool pa
 	const struct bench_side hot = { .work = work_hot };
 	const struct bench_side merged = { .work = work_merged, .between = clear_peal };
 	const struct bench_side fetch_or = { .work = work_fetch_or };
+	const struct bench_side transfer = { .work = work_transfer };
 	uint64_t many = many_threads(options);
 	struct load own = ours;
 	int r = 0;
@@ -319,9 +336,10 @@ static int set_sides(struct state *state, const struct options *options, bool pa
 		{ HOT, &one, 1, REPEATS, &hot },
 		{ MERGED, &one, 1, REPEATS, &merged },
 		{ FETCH_OR, &one, 1, REPEATS, &fetch_or },
-		{ ONE, &ours, 1, BATCH, &send },
-		{ OWN, &own, many, BATCH, &send },
-		{ CROSSED, &ours, many, BATCH, &send },
+		{ ONE, &ours, 1, MANY_BATCH, &send },
+		{ OWN, &own, many, MANY_BATCH, &send },
+		{ CROSSED, &ours, many, MANY_BATCH, &send },
+		{ TRANSFER, &one, 2, REPEATS, &transfer },
 	};
 
 	for (unsigned i = 0; r == 0 && i < (parallel ? SIDES : OWN); i++)
@@ -372,6 +390,10 @@ static void report(struct bench_context *context, const struct options *options,
 	bench_param_real(context, "hot", ns(state, HOT));
 	bench_param_real(context, "merged", ns(state, MERGED));
 	bench_param_real(context, "fetch_or", ns(state, FETCH_OR));
+	if (parallel)
+		bench_param_real(context, "transfer", ns(state, TRANSFER));
+	else
+		bench_param_none(context, "transfer");
 	bench_target_at_least(context, "ratio", 100);
 	bench_target_at_most(context, "flatness", 4);
 	bench_target_at_least(context, "scaling", 1.7);
@@ -466,7 +488,8 @@ const struct bench bench_its_send = {
 		 "    redistributors of its own; scaling_crossed: all threads to all of them\n"
 		 "  hot: ns of one event sent and acknowledged, over and over\n"
 		 "  merged: ns of one event sent while its LPI is pending\n"
-		 "  fetch_or: ns of one atomic OR that no other thread is at",
+		 "  fetch_or: ns of one atomic OR that no other thread is at\n"
+		 "  transfer: ns of a cache line from one CPU to another",
 	.options_size = sizeof(struct options),
 	.options = fill_options,
 	.run = run,

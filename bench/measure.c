@@ -14,10 +14,11 @@
 
 #include "context.h"
 
-#define RUN_NS       2e6 /* of measured time that a run has at least: below a time slice */
+#define RUN_NS       4e6 /* of measured time that a run has at least */
+#define RUN_WALL_NS  2e7 /* and of all its time, with what is not measured, about at most */
 #define MAX_BATCHES  (UINT64_C(1) << 16)
 #define SPINS        20000u
-#define WARM_UP_RUNS 2u
+#define WARM_UP_RUNS 1u
 
 struct run {
 	struct bench_context *context;
@@ -29,6 +30,7 @@ struct run {
 	unsigned ready; /* followers that wait for the next start */
 	unsigned done;  /* followers that did the batch */
 	uint64_t over;  /* batches that all did */
+	bool cancelled; /* there is no leader */
 	int error;
 	struct follower {
 		uint64_t done_at; /* ns */
@@ -176,6 +178,8 @@ static void follow(struct run *run, unsigned index)
 		prepare(run->side, index, batch);
 		(void)__atomic_fetch_add(&run->ready, 1, __ATOMIC_RELEASE);
 		wait_until(&run->go, batch + 1);
+		if (run->cancelled)
+			return;
 		work(run, index, batch);
 		run->followers[index].done_at = now_ns();
 		(void)__atomic_fetch_add(&run->done, 1, __ATOMIC_RELEASE);
@@ -215,9 +219,9 @@ static int run_batches(struct bench_context *context, struct bench_side *side, u
 			break;
 		n++;
 	}
-	if (r < 0) { /* let those that wait run to their end */
+	if (r < 0) {
+		run.cancelled = true;
 		__atomic_store_n(&run.go, batches, __ATOMIC_RELEASE);
-		__atomic_store_n(&run.over, batches, __ATOMIC_RELEASE);
 	}
 	while (n-- > 0)
 		(void)pthread_join(members[n].thread, NULL);
@@ -227,7 +231,8 @@ static int run_batches(struct bench_context *context, struct bench_side *side, u
 
 /*
  * One run: its elapsed ns in *TOTAL, and its figure in *NS_PER_OP. The figure is the median of its
- * batches: one in which another process took a CPU away is no measurement.
+ * batches: one in which another process took a CPU away is no measurement. The first quarter only
+ * fills the caches, in which the other sides left what is theirs.
  */
 static int run_side(struct bench_context *context, struct bench_side *side, uint64_t batches,
 		    double *total, double *ns_per_op)
@@ -239,8 +244,9 @@ static int run_side(struct bench_context *context, struct bench_side *side, uint
 		*total = 0;
 		for (uint64_t i = 0; i < batches; i++)
 			*total += ns[i];
-		*ns_per_op = bench_stats_of(ns, (unsigned)batches).median /
-			     (double)(side->batch * side->threads);
+		*ns_per_op =
+			bench_stats_of(ns + batches / 4, (unsigned)(batches - batches / 4)).median /
+			(double)(side->batch * side->threads);
 	}
 	free(ns);
 	return r;
@@ -255,8 +261,11 @@ static int warm_up(struct bench_context *context, struct bench_side *side)
 
 	if (!side->batches) {
 		for (side->batches = 1; r == 0; side->batches *= 2) {
+			uint64_t start = now_ns();
+
 			r = run_side(context, side, side->batches, &ns, &unused);
-			if (r < 0 || ns >= RUN_NS || side->batches >= MAX_BATCHES)
+			if (r < 0 || ns >= RUN_NS || side->batches >= MAX_BATCHES ||
+			    (double)(now_ns() - start) >= RUN_WALL_NS)
 				break;
 		}
 	}

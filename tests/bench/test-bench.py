@@ -1,0 +1,138 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""What `peal bench` prints, on shapes so small that it is quick. Never how fast anything is."""
+
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "cli"))
+
+from peal import Skip, case, complains, main, parse, peal  # pylint: disable=wrong-import-position
+
+NAMES = ["msix-notify", "its-send", "run-blk"]
+SMALL = ("--devices", "4", "--events", "16", "--runs", "11")
+
+
+def check_result(result, name):
+    """The JSON of one bench: the fields, their types, and the arithmetic between them."""
+    assert result.code == 0, result
+    assert result.err == "", result
+    bench = parse(result)
+    assert list(bench) == ["bench", "params", "ns_per_op", "baseline", "ratio", "runs", "min",
+                           "max"], result
+    assert bench["bench"] == name
+    assert list(bench["baseline"]) == ["name", "ns_per_op"], result
+    assert type(bench["baseline"]["name"]) is str and type(bench["params"]) is dict, result
+    for value in (bench["ns_per_op"], bench["baseline"]["ns_per_op"], bench["ratio"],
+                  bench["min"], bench["max"]):
+        assert type(value) is float and value > 0, result
+    assert type(bench["runs"]) is int
+    assert bench["min"] <= bench["ns_per_op"] <= bench["max"], result
+    ratio = bench["baseline"]["ns_per_op"] / bench["ns_per_op"]
+    assert abs(bench["ratio"] / ratio - 1) < 1e-3, result
+    assert type(bench["params"]["pinned"]) is bool, result
+    return bench
+
+
+def its_send(*args, **more):
+    return check_result(peal("bench", "its-send", *SMALL, *args, "--json", **more), "its-send")
+
+
+@case
+def without_a_name_the_benches_are_listed(_scratch):
+    result = peal("bench")
+    assert result.code == 0 and result.err == "", result
+    assert [line.split()[0] for line in result.out.splitlines()[:3]] == NAMES, result
+    rows = parse(peal("bench", "--json"))
+    assert [row["bench"] for row in rows] == NAMES
+    assert all(list(row) == ["bench", "line"] and row["line"] for row in rows)
+
+
+@case
+def msix_notify_reports_as_promised(_scratch):
+    bench = check_result(peal("bench", "msix-notify", "--runs", "11", "--json"), "msix-notify")
+    assert bench["runs"] == 11
+    assert bench["baseline"]["name"] == "indirect-call"
+
+
+@case
+def its_send_reports_as_promised(_scratch):
+    bench = its_send()
+    params = bench["params"]
+    assert bench["runs"] == 11
+    assert bench["baseline"]["name"] == "list"
+    assert (params["devices"], params["events"], params["threads"]) == (4, 16, 1), params
+    assert params["redistributors"] == 8, params
+    for name in ("flatness", "hot", "merged", "fetch_or"):
+        assert type(params[name]) is float and params[name] > 0, params
+
+
+@case
+def its_send_takes_every_shape(_scratch):
+    # One event; events that are no power of two; more than a device keeps in one place.
+    for devices, events in ((1, 1), (7, 3), (3, 65), (300, 2)):
+        params = its_send("--devices", str(devices), "--events", str(events))["params"]
+        assert (params["devices"], params["events"]) == (devices, events), params
+
+
+@case
+def its_send_takes_threads(_scratch):
+    for threads in (2, 3):
+        params = its_send("--threads", str(threads))["params"]
+        assert params["threads"] == threads
+        assert params["pinned"] is (len(os.sched_getaffinity(0)) >= threads), params
+
+
+@case
+def scaling_is_null_where_there_is_one_cpu(_scratch):
+    cpus = sorted(os.sched_getaffinity(0))
+    alone = its_send(preexec_fn=lambda: os.sched_setaffinity(0, cpus[:1]))
+    assert alone["params"]["scaling"] is None and alone["params"]["scaling_crossed"] is None
+    assert alone["params"]["pinned"] is True
+    if len(cpus) < 2:
+        raise Skip("there is one CPU")
+    assert its_send()["params"]["scaling"] > 0
+
+
+@case
+def people_see_a_table_with_targets(_scratch):
+    result = peal("bench", "its-send", *SMALL)
+    assert result.code == 0 and result.err == "", result
+    for word in ("its-send", "peal", "list", "median", "11 runs", "ratio", "target >= 100",
+                 "flatness", "target <= 4", "scaling"):
+        assert word in result.out, f"{word!r} is missing\n{result}"
+    assert "\033" not in result.out + result.err, result
+
+
+@case
+def help_tells_the_options(_scratch):
+    result = peal("bench", "its-send", "--help")
+    assert result.code == 0 and result.err == "", result
+    for word in ("--devices", "--events", "--threads", "--runs", "--json", "Example"):
+        assert word in result.out, f"{word!r} is missing\n{result}"
+    assert "--all" in peal("bench", "--help").out
+
+
+@case
+def wrong_words_are_named(_scratch):
+    complains(peal("bench", "nothing"), 2, "nothing")
+    complains(peal("bench", "--nothing"), 2, "--nothing")
+    complains(peal("bench", "its-send", "--nothing"), 2, "bench its-send", "--nothing")
+    complains(peal("bench", "its-send", "more"), 2, "more")
+    complains(peal("bench", "msix-notify", "--devices", "4"), 2, "--devices")
+
+
+@case
+def wrong_numbers_are_named(_scratch):
+    for option in ("--devices", "--events", "--threads", "--runs"):
+        for value in ("0", "-1", "many", "99999999999999999999", ""):
+            complains(peal("bench", "its-send", option, value), 2, option)
+    complains(peal("bench", "its-send", "--runs", "10"), 2, "--runs")
+    complains(peal("bench", "its-send", "--devices", "65536", "--events", "2048"), 2,
+              "134217728")
+    complains(peal("bench", "its-send", "--devices", "1", "--events", "2", "--threads", "3"), 2,
+              "3 threads")
+
+
+if __name__ == "__main__":
+    main()
