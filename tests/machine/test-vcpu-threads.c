@@ -4,10 +4,10 @@
 
 #include "rig.h"
 
-#define ALONE   6000u
+#define ALONE   15000u
 #define KICKERS 4u
-#define KICKS   4000u
-#define ROUNDS  60u
+#define KICKS   12000u
+#define ROUNDS  150u
 
 struct kicks {
 	struct peal_machine *machine;
