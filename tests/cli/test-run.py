@@ -12,8 +12,8 @@ import shutil
 import subprocess
 import time
 
-from peal import (MIB, PATIENCE, PEAL, Skip, case, check_counts, check_types, environment,
-                  good_run, is_slow, main, peal)
+from peal import (MIB, PATIENCE, PEAL, Skip, case, check_types, environment, good_run, is_slow,
+                  main, peal)
 
 
 def make_image(path, size, seed=1):
