@@ -39,6 +39,10 @@ struct reader {
 	uint32_t size;
 	uint32_t row;  /* bytes of the last row */
 	bool repeated; /* "*": the last row again and again, up to the next offset */
+	/* The beginning of the file, which is text or a configuration space. */
+	FILE *file;
+	char head[PEAL_PCI_CONFIG_SIZE + 1];
+	size_t head_size, head_at;
 };
 
 static int __attribute__((format(printf, 2, 3))) wrong(struct reader *r, const char *format, ...)
@@ -147,6 +151,14 @@ static unsigned hex_value(char c)
 	return c <= '9' ? (unsigned)(c - '0') : (unsigned)(c | 0x20) - 'a' + 10;
 }
 
+/* As many characters of the first word as an error shows. */
+static int word_length(const char *text)
+{
+	size_t n = strcspn(text, " \t");
+
+	return n < 20 ? (int)n : 20;
+}
+
 /* Length of "[dddd:]bb:dd.f" at the beginning of TEXT, 0: it is not there. */
 static size_t address_length(const char *text)
 {
@@ -197,7 +209,8 @@ static int read_bytes(struct reader *r, const char *text)
 		if (!n || n % 2 || (text[n] && !isspace((unsigned char)text[n]))) {
 			if (r->layout == LAYOUT_OFFSET && r->row && blanks >= 2)
 				return 0;
-			return wrong(r, "'%.20s' is not a byte in hexadecimal", text);
+			return wrong(r, "'%.*s' is not a byte in hexadecimal", word_length(text),
+				     text);
 		}
 		/* Two blanks and the text column may begin with what looks like bytes: a row of
 		 * hexdump and xxd has at most 16. */
@@ -307,25 +320,6 @@ static int read_line(struct reader *r, char *text)
 
 /* ---- files ---- */
 
-/* The bytes themselves, as in /sys/bus/pci/devices/…/config. */
-static int read_raw(struct reader *r, FILE *file, const char *begun, size_t length)
-{
-	int e = begin_device(r, "", 0);
-
-	if (e < 0)
-		return e;
-	if (length <= sizeof(r->bytes)) {
-		memcpy(r->bytes, begun, length);
-		length += fread(r->bytes + length, 1, sizeof(r->bytes) - length, file);
-	}
-	if (length > sizeof(r->bytes) || fgetc(file) != EOF)
-		return wrong(r, "neither text nor a configuration space: more than 4096 bytes");
-	if (ferror(file))
-		return errno ? -errno : -EIO;
-	r->size = (uint32_t)length;
-	return end_device(r);
-}
-
 /* Text has no control characters but white space. */
 static bool is_text(const char *bytes, size_t length)
 {
@@ -338,37 +332,59 @@ static bool is_text(const char *bytes, size_t length)
 	return true;
 }
 
-/* A line without its end, of at most LINE_MAX_LENGTH - 1 characters. 1, 0 at the end, or -errno. */
-static int get_line(struct reader *r, FILE *file, char *line, size_t *length)
+/* The bytes themselves, as in /sys/bus/pci/devices/…/config. */
+static int read_raw(struct reader *r)
 {
-	int c;
+	int e = begin_device(r, "", 0);
 
-	*length = 0;
-	r->line++;
-	while ((c = fgetc(file)) != EOF && c != '\n') {
-		if (*length == LINE_MAX_LENGTH - 1)
-			return wrong(r, "longer than %u characters", LINE_MAX_LENGTH - 1);
-		line[(*length)++] = (char)c;
-	}
-	line[*length] = '\0';
-	if (c == EOF && ferror(file))
-		return errno ? -errno : -EIO;
-	return c != EOF || *length;
+	if (e < 0)
+		return e;
+	if (r->head_size > sizeof(r->bytes))
+		return wrong(r, "neither text nor a configuration space: more than 4096 bytes");
+	memcpy(r->bytes, r->head, r->head_size);
+	r->size = (uint32_t)r->head_size;
+	return end_device(r);
 }
 
-static int read_all(struct reader *r, FILE *file, char *line)
+static int next_character(struct reader *r)
 {
-	size_t length;
+	if (r->head_at < r->head_size)
+		return (unsigned char)r->head[r->head_at++];
+	return fgetc(r->file);
+}
+
+/* A line without its end, of at most LINE_MAX_LENGTH - 1 characters. 1, 0 at the end, or -errno. */
+static int get_line(struct reader *r, char *line)
+{
+	size_t length = 0;
+	int c;
+
+	r->line++;
+	while ((c = next_character(r)) != EOF && c != '\n') {
+		if (length == LINE_MAX_LENGTH - 1)
+			return wrong(r, "longer than %u characters", LINE_MAX_LENGTH - 1);
+		line[length++] = (char)c;
+	}
+	line[length] = '\0';
+	if (c == EOF && ferror(r->file))
+		return errno ? -errno : -EIO;
+	if (!is_text(line, length))
+		return wrong(r, "not text");
+	return c != EOF || length;
+}
+
+static int read_all(struct reader *r, char *line)
+{
 	int e;
 
-	while ((e = get_line(r, file, line, &length)) > 0) {
-		if (!is_text(line, length)) {
-			if (r->line > 1)
-				return wrong(r, "not text");
-			if (!feof(file))
-				line[length++] = '\n';
-			return read_raw(r, file, line, length);
-		}
+	r->line = 1;
+	r->head_size = fread(r->head, 1, sizeof(r->head), r->file);
+	if (ferror(r->file))
+		return errno ? -errno : -EIO;
+	if (!is_text(r->head, r->head_size))
+		return read_raw(r);
+	r->line = 0;
+	while ((e = get_line(r, line)) > 0) {
 		e = read_line(r, line);
 		if (e < 0)
 			return e;
@@ -390,8 +406,9 @@ int pci_dump_read(struct pci_dump *ret, FILE *file, char *error, size_t size)
 	if (r && line) {
 		r->error = error;
 		r->error_size = size;
+		r->file = file;
 		errno = 0;
-		e = read_all(r, file, line);
+		e = read_all(r, line);
 		if (e < 0)
 			pci_dump_free(&r->dump);
 		else

@@ -8,6 +8,9 @@
 
 #include <pci/pci.h>
 
+/* Asking udev's database leaks memory in libpci 3.9, and it has the same names. */
+#define LOOKUP PCI_LOOKUP_NO_HWDB
+
 struct pci_names {
 	struct pci_access *access;
 };
@@ -40,29 +43,32 @@ void pci_names_free(struct pci_names *names)
 
 const char *pci_names_class(struct pci_names *names, uint16_t class_code, char *text, size_t size)
 {
-	return pci_lookup_name(names->access, text, (int)size, PCI_LOOKUP_CLASS, class_code);
+	return pci_lookup_name(names->access, text, (int)size, LOOKUP | PCI_LOOKUP_CLASS,
+			       class_code);
 }
 
 const char *pci_names_device(struct pci_names *names, uint16_t vendor, uint16_t device, char *text,
 			     size_t size)
 {
 	return pci_lookup_name(names->access, text, (int)size,
-			       PCI_LOOKUP_VENDOR | PCI_LOOKUP_DEVICE, vendor, device);
+			       LOOKUP | PCI_LOOKUP_VENDOR | PCI_LOOKUP_DEVICE, vendor, device);
 }
 
 const char *pci_names_subsystem(struct pci_names *names, const uint16_t ids[4], char *text,
 				size_t size)
 {
 	return pci_lookup_name(names->access, text, (int)size,
-			       PCI_LOOKUP_SUBSYSTEM | PCI_LOOKUP_VENDOR | PCI_LOOKUP_DEVICE, ids[0],
-			       ids[1], ids[2], ids[3]);
+			       LOOKUP | PCI_LOOKUP_SUBSYSTEM | PCI_LOOKUP_VENDOR |
+				       PCI_LOOKUP_DEVICE,
+			       ids[0], ids[1], ids[2], ids[3]);
 }
 
 const char *pci_names_interface(struct pci_names *names, uint16_t class_code, uint8_t interface,
 				char *text, size_t size)
 {
 	return pci_lookup_name(names->access, text, (int)size,
-			       PCI_LOOKUP_PROGIF | PCI_LOOKUP_NO_NUMBERS, class_code, interface);
+			       LOOKUP | PCI_LOOKUP_PROGIF | PCI_LOOKUP_NO_NUMBERS, class_code,
+			       interface);
 }
 
 #else

@@ -118,6 +118,16 @@ const char *pci_print_devsel(uint32_t status)
 	return speeds[status >> 9 & 3];
 }
 
+/* A bridge has a header of type 1, and what has one is a kind of bridge (PCIe 7.5.1.1.9). */
+static void check_class(struct pci_print *p, unsigned type)
+{
+	uint32_t class_code = pci_print_get(p, 0x0a, 2);
+
+	if (type == PCI_HEADER_TYPE_BRIDGE ? class_code >> 8 != 0x06 : class_code == 0x0604)
+		pci_print_problem(p, "Invalid class %04" PRIx32 " for header type %02x", class_code,
+				  type);
+}
+
 static void print_command(struct pci_print *p)
 {
 	uint32_t status = pci_print_get(p, 0x06, 2);
@@ -257,6 +267,7 @@ int pci_print(const struct pci_source *source, struct pci_names *names, struct p
 		pci_print_problem(&p, "Unknown header type %02x", type);
 		return 0;
 	}
+	check_class(&p, type);
 	print_command(&p);
 	print_latency(&p);
 	print_interrupt(&p);

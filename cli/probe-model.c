@@ -21,6 +21,7 @@
 struct kind {
 	int (*make)(struct probe_model *model, struct peal_pci_function **ret);
 	void (*free)(struct probe_model *model);
+	bool plugs; /* make has plugged it, and free unplugs it */
 };
 
 struct probe_model {
@@ -94,11 +95,41 @@ static void free_hello(struct probe_model *model)
 	hello_free(model->device);
 }
 
-const char *const probe_model_names[] = { "blk", "hello", NULL };
+/* A root port with an empty bus behind it: numbered, and with closed windows. */
+static int make_bridge(struct probe_model *model, struct peal_pci_function **ret)
+{
+	const struct peal_pci_function_config config = {
+		.host = peal_host_default(),
+		.vendor_id = HELLO_VENDOR_ID,
+		.device_id = 0xe111,
+		.class_code = 0x060400,
+		.interrupt_pin = 1,
+	};
+	struct peal_pci_bridge *bridge;
+	int r = peal_pci_bridge_new(&bridge, model->bus, 0, &config);
+
+	if (r < 0)
+		return r;
+	model->device = bridge;
+	*ret = peal_pci_bridge_function(bridge);
+	peal_pci_config_write(*ret, 0x18, 4, BUS | (BUS + 1) << 8 | (BUS + 1) << 16);
+	peal_pci_config_write(*ret, 0x1c, 2, 0x00f0);     /* I/O: base above limit */
+	peal_pci_config_write(*ret, 0x20, 4, 0x0000fff0); /* memory */
+	peal_pci_config_write(*ret, 0x24, 4, 0x0000fff0); /* prefetchable memory */
+	return 0;
+}
+
+static void free_bridge(struct probe_model *model)
+{
+	peal_pci_bridge_free(model->device);
+}
+
+const char *const probe_model_names[] = { "blk", "hello", "bridge", NULL };
 
 static const struct kind kinds[] = {
-	{ make_blk, free_blk },
-	{ make_hello, free_hello },
+	{ .make = make_blk, .free = free_blk },
+	{ .make = make_hello, .free = free_hello },
+	{ .make = make_bridge, .free = free_bridge, .plugs = true },
 };
 
 _Static_assert(PEAL_COUNT_OF(kinds) + 1 == PEAL_COUNT_OF(probe_model_names), "a name each");
@@ -173,13 +204,13 @@ int probe_model_new(struct probe_model **ret, unsigned index)
 	r = make_bus(model);
 	if (r == 0)
 		r = model->kind->make(model, &model->function);
-	if (r == 0)
+	if (r == 0 && !model->kind->plugs)
 		r = peal_pci_bus_plug(model->bus, 0, model->function);
 	if (r < 0) {
 		probe_model_free(model);
 		return r;
 	}
-	model->plugged = true;
+	model->plugged = !model->kind->plugs;
 	place(model->function);
 	*ret = model;
 	return 0;
