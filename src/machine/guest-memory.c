@@ -7,6 +7,15 @@
 /* Nothing is given out below this: what is at the start of RAM is the "kernel's". */
 #define FIRST_FREE (PEAL_MACHINE_RAM + UINT64_C(0x10000))
 
+/*
+ * RAM is zero when the machine is made, and not when a guest ran on it before: that one leaves at
+ * the start of RAM, which is given to nobody, how far it came.
+ */
+static uint8_t *traces(const struct peal_guest *guest)
+{
+	return peal_machine_ram(guest->machine, PEAL_MACHINE_RAM, sizeof(uint64_t));
+}
+
 static int grow(struct peal_guest *guest)
 {
 	size_t size = guest->ranges_size ? 2 * guest->ranges_size : 64;
@@ -122,6 +131,7 @@ int peal_guest_new(struct peal_guest **ret, struct peal_machine *machine,
 	guest->mistake = mistake;
 	guest->next32 = PEAL_MACHINE_WINDOW32;
 	guest->next64 = PEAL_MACHINE_WINDOW64;
+	guest->touched = peal_load_le(traces(guest), 8);
 	(void)pthread_mutex_init(&guest->lock, NULL);
 	peal_machine_set_irq_entry(machine, guest_irq_entry, guest);
 	r = guest_gic_init(guest);
@@ -142,6 +152,7 @@ void peal_guest_free(struct peal_guest *guest)
 	peal_machine_wait_for_handlers(guest->machine);
 	peal_machine_set_irq_entry(guest->machine, NULL, NULL);
 	PEAL_ASSERT(guest->nranges == 0);
+	peal_store_le(traces(guest), 8, guest->touched);
 	free(guest->ranges);
 	(void)pthread_mutex_destroy(&guest->lock);
 	free(guest);

@@ -110,7 +110,7 @@ static void seventeen_vcpus_come_up(void **state)
 	comes_up(17);
 }
 
-/* Their commands go round the queue more than once; their RDbase takes more than a byte. */
+/* Their RDbase takes more than a byte. */
 static void all_vcpus_come_up(void **state)
 {
 	(void)state;
@@ -247,6 +247,7 @@ static void exhaust(struct rig *rig)
 {
 	static struct piece pieces[256];
 	struct piece all;
+	uint64_t room;
 	unsigned n = 0, r;
 
 	rig_guest_new(rig, PEAL_GUEST_RIGHT);
@@ -274,6 +275,12 @@ static void exhaust(struct rig *rig)
 	/* What is free is in one piece again: the tables came first. */
 	all = alloc_piece(rig, (n - 1) * CHUNK, CHUNK);
 	thread_assert(all.size);
+	room = PEAL_MACHINE_RAM + peal_machine_ram_size(rig->machine) - all.address;
+	release_piece(rig, &all);
+	/* To the last byte of RAM, and not one more. */
+	thread_assert(!alloc_piece(rig, room + 1, CHUNK).size);
+	all = alloc_piece(rig, room, CHUNK);
+	thread_assert(all.size == room);
 	release_piece(rig, &all);
 	rig_guest_free(rig);
 }
@@ -327,6 +334,33 @@ static void impossible_sizes_and_alignments_are_refused(void **state)
 	(void)state;
 	rig_new_with_ram(&rig, 1, RIG_RAM);
 	rig_run(&rig, ask_for_too_much, NULL);
+	rig_done(&rig);
+}
+
+/* What one guest leaves in memory, the next one does not find in what it is given. */
+static void leave_traces(struct rig *rig)
+{
+	struct piece all, p;
+
+	rig_guest_new(rig, PEAL_GUEST_RIGHT);
+	all = alloc_piece(rig, 16 * CHUNK, CHUNK);
+	p = alloc_piece(rig, 4096, 4096);
+	thread_assert(all.size && p.size);
+	release_piece(rig, &all);
+	release_piece(rig, &p);
+	rig_guest_free(rig);
+}
+
+static void memory_is_zero_after_a_reboot_too(void **state)
+{
+	struct rig rig;
+
+	(void)state;
+	rig_new(&rig, 1);
+	/* alloc_piece looks. */
+	rig_run(&rig, leave_traces, NULL);
+	rig_run(&rig, leave_traces, NULL);
+	rig_run(&rig, exhaust, NULL);
 	rig_done(&rig);
 }
 
@@ -401,6 +435,7 @@ int main(void)
 		cmocka_unit_test(free_of_nothing_is_fine),
 		cmocka_unit_test(mistakes_have_names),
 		cmocka_unit_test(memory_runs_out_and_comes_back),
+		cmocka_unit_test(memory_is_zero_after_a_reboot_too),
 		cmocka_unit_test(impossible_sizes_and_alignments_are_refused),
 		cmocka_unit_test(pieces_never_overlap),
 	};
