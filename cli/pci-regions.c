@@ -45,10 +45,10 @@ static void print_region(struct pci_print *p, unsigned index, uint32_t low, uint
 	pci_out_close(o);
 
 	pci_out_text(o, "\tRegion %u: %s at ", index, io ? "I/O ports" : "Memory");
-	if (address)
+	if (address || (io && enabled)) /* port 0 is a port */
 		pci_out_text(o, io ? "%04" PRIx64 : "%08" PRIx64, address);
 	else
-		pci_out_text(o, io ? "0000" : "<unassigned>");
+		pci_out_text(o, "<unassigned>");
 	if (!io)
 		pci_out_text(o, " (%s, %sprefetchable)", type_name(low), low & 8 ? "" : "non-");
 	pci_out_text(o, enabled ? "" : " [disabled]");

@@ -86,7 +86,7 @@ class Maker:
         count = 2 if bridge else 6
         for i in range(count):
             struct.pack_into("<I", space, 16 + 4 * i, rnd.choice(
-                (0, rnd.getrandbits(32), 0xfe000000 | rnd.randrange(16),
+                (0, 1, rnd.getrandbits(32), 0xfe000000 | rnd.randrange(16),
                  rnd.getrandbits(16) | 1)))
         struct.pack_into("<I", space, 16, 0xfe000000 | rnd.choice((0, 8)))
         last = 16 + 4 * (count - 1)

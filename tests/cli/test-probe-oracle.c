@@ -508,7 +508,7 @@ static void regions_show_their_sizes(void **unused)
 			  "[size=16]\n");
 	assert_line(text, "\tRegion 1: Memory at <unassigned> (64-bit, prefetchable) "
 			  "[size=64G]\n");
-	assert_line(text, "\tRegion 3: I/O ports at 0000 [disabled] [size=256]\n");
+	assert_line(text, "\tRegion 3: I/O ports at <unassigned> [disabled] [size=256]\n");
 	free(text);
 	rig_done(&rig);
 }
