@@ -155,6 +155,7 @@ void pci_bus_intx(struct peal_pci_bus *bus, unsigned pin, bool asserted);
 /* msi.c; evaluate and reset under the function's mutex */
 void pci_msi_free(struct peal_msi *msi);
 void pci_msi_evaluate(struct peal_msi *msi);
+void pci_msi_stop(struct peal_msi *msi);
 void pci_msi_reset(struct peal_msi *msi);
 void pci_msi_connect(struct peal_msi *msi, const struct peal_msi_sink *sink, uint32_t requester_id);
 void pci_msi_set_requester(struct peal_msi *msi, uint32_t requester_id);

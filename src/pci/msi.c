@@ -60,9 +60,11 @@ static void set_messages(struct peal_msi *msi, unsigned count)
 		address |= get(msi, UPPER_AT, 4) << 32;
 	if (get(msi, CONTROL_AT, 2) & CONTROL_EXTENDED_ENABLE)
 		data |= (uint32_t)get(msi, data_at(msi) + 2, 2) << 16;
-	/* Vectors past the enabled ones are raised as one of these. */
-	for (unsigned i = 0; i < count; i++)
-		pci_vectors_set_message(&msi->vectors, i, address, (data & ~(count - 1)) | i);
+	/* Vectors past the enabled ones are raised as one of these (§6.1.4.4), and one whose raise
+	 * began when it was enabled itself has a message too. */
+	for (unsigned i = 0; i < msi->vectors.count; i++)
+		pci_vectors_set_message(&msi->vectors, i, address,
+					(data & ~(count - 1)) | (i & (count - 1)));
 }
 
 static void set_masks(struct peal_msi *msi)
@@ -79,15 +81,17 @@ void pci_msi_evaluate(struct peal_msi *msi)
 	bool enabled = get(msi, CONTROL_AT, 2) & CONTROL_ENABLE;
 	/* Both enabled is undefined by the specification: MSI-X wins. */
 	bool off = !enabled || (function->msix && peal_msix_is_enabled(function->msix));
-	unsigned count = enabled_count(msi);
+	unsigned count = enabled_count(msi), shared = enabled ? count : msi->vectors.count;
 
 	peal_mutex_lock(&msi->vectors.mutex);
 	pci_vectors_begin(&msi->vectors);
 	__atomic_store_n(&msi->enabled, enabled ? count : 0, __ATOMIC_RELAXED);
-	if (off)
+	if (off || shared != msi->vectors.shared)
 		pci_vectors_set_off(&msi->vectors, true);
 	set_messages(msi, count);
 	set_masks(msi);
+	if (msi->vectors.off)
+		pci_vectors_share(&msi->vectors, shared);
 	if (!off)
 		pci_vectors_set_off(&msi->vectors, false);
 	pci_vectors_commit(&msi->vectors);
@@ -256,14 +260,36 @@ void pci_msi_free(struct peal_msi *msi)
 	peal_free(msi->function->host, msi, sizeof(*msi));
 }
 
-/* After the image went back to its defaults. */
-void pci_msi_reset(struct peal_msi *msi)
+/* For loading: could the guest have left VALUE in the register AT, as far as its row does not tell? */
+bool pci_msi_is_possible(const struct peal_msi *msi, uint32_t at, uint64_t value)
+{
+	uint32_t offset = at - msi->position;
+
+	if (offset == CONTROL_AT)
+		return peal_field(value, 6, 4) <= peal_field(value, 3, 1) &&
+		       (msi->config.extended_data || !(value & CONTROL_EXTENDED_ENABLE));
+	if (offset == data_at(msi) + 2)
+		return msi->config.extended_data || value == 0;
+	if (msi->config.maskable && offset == mask_at(msi))
+		return value < PEAL_BIT(msi->vectors.count);
+	return true;
+}
+
+/* All is masked until the registers are evaluated. */
+void pci_msi_stop(struct peal_msi *msi)
 {
 	peal_mutex_lock(&msi->vectors.mutex);
+	__atomic_store_n(&msi->enabled, 0, __ATOMIC_RELAXED);
 	pci_vectors_begin(&msi->vectors);
 	pci_vectors_reset(&msi->vectors);
 	pci_vectors_commit(&msi->vectors);
 	peal_mutex_unlock(&msi->vectors.mutex);
+}
+
+/* After the image went back to its defaults. */
+void pci_msi_reset(struct peal_msi *msi)
+{
+	pci_msi_stop(msi);
 	pci_msi_evaluate(msi);
 }
 
@@ -300,7 +326,8 @@ int peal_msi_notify(struct peal_msi *msi, unsigned vector)
 {
 	unsigned enabled = __atomic_load_n(&msi->enabled, __ATOMIC_RELAXED);
 
-	if (peal_unlikely(vector >= msi->vectors.count))
+	if (peal_unlikely(vector >= msi->vectors.count ||
+			  !pci_vectors_is_used(&msi->vectors, vector)))
 		return 0;
 	/* A function that got fewer than it asked for shares them (§6.1.4.4). */
 	return pci_vectors_raise(&msi->vectors, enabled ? vector & (enabled - 1) : vector);
@@ -328,7 +355,7 @@ bool peal_msi_is_pending(const struct peal_msi *msi, unsigned vector)
 
 bool peal_msi_is_used(const struct peal_msi *msi, unsigned vector)
 {
-	return !(pci_vectors_state(&msi->vectors, vector) & PCI_VECTOR_UNUSED);
+	return pci_vectors_is_used(&msi->vectors, vector);
 }
 
 struct peal_msi_msg peal_msi_message(const struct peal_msi *msi, unsigned vector)

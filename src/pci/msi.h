@@ -20,4 +20,6 @@ struct pci_msi_layout {
 };
 extern const struct pci_msi_layout pci_msi_layouts[2][2];
 
+bool pci_msi_is_possible(const struct peal_msi *msi, uint32_t at, uint64_t value);
+
 #endif

@@ -19,11 +19,11 @@
 #define MAGIC   0x49435050u /* "PPCI" */
 #define VERSION 1u
 
-#define MSIX_FUNCTION_MASK  0x4000u
-#define MSIX_ENABLE         0x8000u
-#define MSIX_RESERVED       0xfffffffeu
-#define MSI_CAPABLE(value)  peal_field((value), 3, 1)
-#define MSI_MULTIPLE(value) peal_field((value), 6, 4)
+#define MSIX_FUNCTION_MASK 0x4000u
+#define MSIX_ENABLE        0x8000u
+#define MSIX_RESERVED      0xfffffffeu
+#define SAVED_ENTRY        20u /* bytes of an MSI-X vector */
+#define USES_MAX           0x7fffffffu
 
 /* A place in the bytes; out of bounds is remembered and then nothing moves. */
 struct cursor {
@@ -165,8 +165,11 @@ static bool is_possible(const struct peal_pci_function *function, const struct p
 	/* What the guest can write to a BAR, its flags aside, comes from its size. */
 	if (at >= PCI_BAR0 && at < PCI_BAR0 + 4 * PEAL_PCI_BARS)
 		return value == pci_bar_register(function, (at - PCI_BAR0) / 4, (uint32_t)value);
-	if (function->msi && at == function->msi->position + 2u &&
-	    MSI_MULTIPLE(value) > MSI_CAPABLE(value))
+	if (function->msi && !pci_msi_is_possible(function->msi, at, value))
+		return false;
+	/* D1 and D2 are not supported. */
+	if (function->power_management && at == function->power_management + 4u &&
+	    (value & 3) % 3 != 0)
 		return false;
 	return ((value ^ here) & ~free) == 0;
 }
@@ -193,13 +196,25 @@ static bool config_is_possible(const struct peal_pci_function *function, const u
 	return true;
 }
 
-static bool pending_is_possible(struct cursor *c, const struct pci_vectors *vectors)
+/*
+ * USES: those of the vectors, STRIDE bytes apart. A vector pends only while it, or with MSI one
+ * behind it that is raised as it, is in use; and no count may be near its end.
+ */
+static bool pending_is_possible(struct cursor *c, const struct pci_vectors *vectors,
+				const uint8_t *uses, size_t stride, bool shared)
 {
-	for (unsigned word = 0; word < pending_words(vectors); word++) {
-		unsigned n = vectors->count - word * 64;
-		uint64_t bits = take(c, 8);
+	const uint8_t *bits = advance(c, 8 * (size_t)pending_words(vectors));
+	bool used = false;
 
-		if (n < 64 && bits >> n)
+	if (!bits)
+		return false;
+	for (unsigned i = pending_words(vectors) * 64; i-- > 0;) {
+		uint64_t count = i < vectors->count ? peal_load_le(uses + i * stride, 4) : 0;
+
+		if (count > USES_MAX)
+			return false;
+		used = count || (shared && used);
+		if (bits[i / 8] >> (i % 8) & 1 && !used)
 			return false;
 	}
 	return true;
@@ -208,28 +223,29 @@ static bool pending_is_possible(struct cursor *c, const struct pci_vectors *vect
 static bool msix_is_possible(struct cursor *c, const struct peal_msix *msix)
 {
 	uint64_t count = take(c, 4);
+	const uint8_t *entries;
 
 	if (count != (msix ? msix->vectors.count : 0))
 		return false;
-	for (uint64_t i = 0; i < count; i++) {
-		if (take(c, 8) & 3)
+	entries = advance(c, SAVED_ENTRY * count);
+	for (uint64_t i = 0; entries && i < count; i++) {
+		if (peal_load_le(entries + SAVED_ENTRY * i, 4) & 3 ||
+		    peal_load_le(entries + SAVED_ENTRY * i + 12, 4) & MSIX_RESERVED)
 			return false;
-		(void)take(c, 4);
-		if (take(c, 4) & MSIX_RESERVED)
-			return false;
-		(void)take(c, 4);
 	}
-	return !msix || pending_is_possible(c, &msix->vectors);
+	return !msix || (entries &&
+			 pending_is_possible(c, &msix->vectors, entries + 16, SAVED_ENTRY, false));
 }
 
 static bool msi_is_possible(struct cursor *c, const struct peal_msi *msi)
 {
 	uint64_t count = take(c, 4);
+	const uint8_t *uses;
 
 	if (count != (msi ? msi->vectors.count : 0))
 		return false;
-	(void)advance(c, 4 * count);
-	return !msi || pending_is_possible(c, &msi->vectors);
+	uses = advance(c, 4 * count);
+	return !msi || (uses && pending_is_possible(c, &msi->vectors, uses, 4, true));
 }
 
 static bool is_loadable(const struct peal_pci_function *function, struct cursor c)
@@ -257,12 +273,6 @@ static void take_pending(struct cursor *c, struct pci_vectors *vectors)
 	}
 }
 
-static void take_uses(struct pci_vectors *vectors, unsigned vector, uint32_t uses)
-{
-	vectors->list[vector].uses = uses;
-	pci_vectors_set_unused(vectors, vector, uses == 0);
-}
-
 static void load_msix(struct cursor *c, struct peal_msix *msix)
 {
 	(void)take(c, 4);
@@ -276,7 +286,7 @@ static void load_msix(struct cursor *c, struct peal_msix *msix)
 
 		pci_vectors_set_message(&msix->vectors, i, address, data);
 		msix->vectors.list[i].control = (uint32_t)take(c, 4);
-		take_uses(&msix->vectors, i, (uint32_t)take(c, 4));
+		pci_vectors_set_uses(&msix->vectors, i, (uint32_t)take(c, 4));
 	}
 	take_pending(c, &msix->vectors);
 	for (unsigned i = 0; i < msix->vectors.count; i++)
@@ -293,7 +303,7 @@ static void load_msi(struct cursor *c, struct peal_msi *msi)
 		return;
 	peal_mutex_lock(&msi->vectors.mutex);
 	for (unsigned i = 0; i < msi->vectors.count; i++)
-		take_uses(&msi->vectors, i, (uint32_t)take(c, 4));
+		pci_vectors_set_uses(&msi->vectors, i, (uint32_t)take(c, 4));
 	take_pending(c, &msi->vectors);
 	peal_mutex_unlock(&msi->vectors.mutex);
 }
@@ -311,7 +321,7 @@ int peal_pci_function_load(struct peal_pci_function *function, const void *bytes
 	if (function->msix)
 		pci_msix_reset(function->msix);
 	if (function->msi)
-		pci_msi_reset(function->msi);
+		pci_msi_stop(function->msi);
 	c.at = 4 * 4;
 	memcpy(function->image, advance(&c, function->config_size), function->config_size);
 	function->powered_down = pci_is_powered_down(function);

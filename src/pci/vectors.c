@@ -301,9 +301,62 @@ void pci_vectors_set_pending(struct pci_vectors *vectors, unsigned vector, bool 
 	change(vectors, vector, pending ? PCI_VECTOR_PENDING : 0, pending ? 0 : PCI_VECTOR_PENDING);
 }
 
-void pci_vectors_set_unused(struct pci_vectors *vectors, unsigned vector, bool unused)
+/* Is VECTOR, or one that is raised as it, in use? */
+static bool in_use(const struct pci_vectors *vectors, unsigned vector)
 {
-	change(vectors, vector, unused ? PCI_VECTOR_UNUSED : 0, unused ? 0 : PCI_VECTOR_UNUSED);
+	bool used = vectors->list[vector].uses;
+
+	for (unsigned i = vector; vector < vectors->shared && i < vectors->count && !used;
+	     i += vectors->shared)
+		used = vectors->list[i].uses;
+	return used;
+}
+
+static void set_uses(struct pci_vectors *vectors, unsigned vector, uint32_t uses)
+{
+	__atomic_store_n(&vectors->list[vector].uses, uses, __ATOMIC_RELAXED);
+}
+
+void pci_vectors_set_uses(struct pci_vectors *vectors, unsigned vector, uint32_t uses)
+{
+	set_uses(vectors, vector, uses);
+	change(vectors, vector, uses ? 0 : PCI_VECTOR_UNUSED, uses ? PCI_VECTOR_UNUSED : 0);
+}
+
+static void move_pending(struct pci_vectors *vectors, unsigned from, unsigned to)
+{
+	pci_vectors_set_pending(vectors, from, false);
+	pci_vectors_set_pending(vectors, to, true);
+}
+
+/* What pends for others goes back to the first of them. */
+static void unshare(struct pci_vectors *vectors)
+{
+	for (unsigned i = 0; i < vectors->shared; i++) {
+		unsigned k = i;
+
+		while (k < vectors->count && !vectors->list[k].uses)
+			k += vectors->shared;
+		if (k != i && k < vectors->count &&
+		    pci_vectors_state(vectors, i) & PCI_VECTOR_PENDING)
+			move_pending(vectors, i, k);
+	}
+}
+
+void pci_vectors_share(struct pci_vectors *vectors, unsigned shared)
+{
+	PEAL_ASSERT(vectors->off);
+	unshare(vectors);
+	vectors->shared = shared;
+	for (unsigned i = 0; i < vectors->count; i++) {
+		bool used = in_use(vectors, i);
+
+		change(vectors, i, used ? 0 : PCI_VECTOR_UNUSED, used ? PCI_VECTOR_UNUSED : 0);
+	}
+	for (unsigned i = shared; i < vectors->count; i++) {
+		if (pci_vectors_state(vectors, i) & PCI_VECTOR_PENDING)
+			move_pending(vectors, i, i % shared);
+	}
 }
 
 void pci_vectors_clear_pending(struct pci_vectors *vectors)
@@ -329,6 +382,7 @@ int pci_vectors_init(struct pci_vectors *vectors, const struct peal_host *host, 
 
 	vectors->host = host;
 	vectors->count = count;
+	vectors->shared = count;
 	vectors->off = true;
 	vectors->list = peal_alloc(host, count * sizeof(*vectors->list));
 	vectors->rare = peal_alloc(host, count * sizeof(*vectors->rare));
@@ -377,19 +431,26 @@ int pci_vectors_use(struct pci_vectors *vectors, unsigned vector)
 	if (vector >= vectors->count)
 		return -EINVAL;
 	peal_mutex_lock(&vectors->mutex);
-	if (vectors->list[vector].uses++ == 0)
+	set_uses(vectors, vector, vectors->list[vector].uses + 1);
+	if (vectors->list[vector].uses == 1) {
 		change(vectors, vector, 0, PCI_VECTOR_UNUSED);
+		change(vectors, vector % vectors->shared, 0, PCI_VECTOR_UNUSED);
+	}
 	peal_mutex_unlock(&vectors->mutex);
 	return 0;
 }
 
+/* A pending bit that is shared goes with the last of those who share it. */
 void pci_vectors_unuse(struct pci_vectors *vectors, unsigned vector)
 {
 	PEAL_ASSERT(vector < vectors->count);
 	peal_mutex_lock(&vectors->mutex);
 	PEAL_ASSERT(vectors->list[vector].uses > 0);
-	if (--vectors->list[vector].uses == 0)
+	set_uses(vectors, vector, vectors->list[vector].uses - 1);
+	if (!in_use(vectors, vector))
 		change(vectors, vector, PCI_VECTOR_UNUSED, PCI_VECTOR_PENDING);
+	if (!in_use(vectors, vector % vectors->shared))
+		change(vectors, vector % vectors->shared, PCI_VECTOR_UNUSED, PCI_VECTOR_PENDING);
 	peal_mutex_unlock(&vectors->mutex);
 }
 
@@ -397,7 +458,7 @@ void pci_vectors_unuse_all(struct pci_vectors *vectors)
 {
 	peal_mutex_lock(&vectors->mutex);
 	for (unsigned i = 0; i < vectors->count; i++)
-		vectors->list[i].uses = 0;
+		set_uses(vectors, i, 0);
 	change_all(vectors, PCI_VECTOR_UNUSED, PCI_VECTOR_PENDING);
 	peal_mutex_unlock(&vectors->mutex);
 }

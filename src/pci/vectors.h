@@ -45,7 +45,8 @@ struct pci_vectors {
 	bool off; /* PCI_VECTOR_OFF is in all words */
 	const struct peal_vector_consumer *consumer;
 	void *consumer_user;
-	unsigned batch; /* brackets that are open */
+	unsigned shared; /* vectors that differ by this are raised as one; the count: none are */
+	unsigned batch;  /* brackets that are open */
 	bool batch_told;
 };
 
@@ -117,8 +118,10 @@ void pci_vectors_reset(struct pci_vectors *vectors);
  * that was being stopped. */
 void pci_vectors_set_pending(struct pci_vectors *vectors, unsigned vector, bool pending);
 void pci_vectors_clear_pending(struct pci_vectors *vectors);
-/* For loading, with the uses. */
-void pci_vectors_set_unused(struct pci_vectors *vectors, unsigned vector, bool unused);
+/* For loading. */
+void pci_vectors_set_uses(struct pci_vectors *vectors, unsigned vector, uint32_t uses);
+/* While all are off: vector SHARED and up are raised as vector modulo SHARED from now on. */
+void pci_vectors_share(struct pci_vectors *vectors, unsigned shared);
 /* The consumer may know of interrupts of vectors FIRST..END - 1 that were taken elsewhere. */
 void pci_vectors_poll(struct pci_vectors *vectors, unsigned first, unsigned end);
 /* Brackets changes for the consumer. */
@@ -134,6 +137,13 @@ void pci_vectors_unuse(struct pci_vectors *vectors, unsigned vector);
 void pci_vectors_unuse_all(struct pci_vectors *vectors);
 
 /* ---- without it ---- */
+
+/* Did the device declare it? The state's UNUSED knows of those that are raised as it, too. */
+static inline bool pci_vectors_is_used(const struct pci_vectors *vectors, unsigned vector)
+{
+	PEAL_ASSERT(vector < vectors->count);
+	return __atomic_load_n(&vectors->list[vector].uses, __ATOMIC_RELAXED) > 0;
+}
 
 static inline uint32_t pci_vectors_state(const struct pci_vectors *vectors, unsigned vector)
 {
