@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "its-guest.h"
 #include "its-list.h"
@@ -47,12 +48,30 @@ struct list_device {
 	struct node events;
 };
 
+#define SLOT 64u /* bytes; every node fits */
+
+/*
+ * Where nodes come from. A heap that has been in use for a while, or an allocator with randomised
+ * free lists, gives memory in no order: list order and memory order are not the same, and no
+ * prefetcher runs ahead of the walk. A fresh heap gives one node behind the other.
+ */
+struct list_heap {
+	char *slots;
+	uint32_t *order;
+	uint32_t next;
+};
+
 struct list_its {
+	struct list_heap heap;
 	pthread_mutex_t lock;
 	struct node devices;
 	struct list_collection collections[BENCH_REDISTS];
 	struct list_redist redists[BENCH_REDISTS];
 };
+
+_Static_assert(sizeof(struct list_device) <= SLOT && sizeof(struct list_event) <= SLOT &&
+		       sizeof(struct list_lpi) <= SLOT,
+	       "every node fits its slot");
 
 static void init(struct node *head)
 {
@@ -67,18 +86,49 @@ static void append(struct node *head, struct node *node)
 	head->previous = node;
 }
 
+/* ---- memory ---- */
+
+static int heap_init(struct list_heap *heap, uint32_t count, bool fresh)
+{
+	uint64_t random = 1;
+
+	heap->slots = aligned_alloc(SLOT, (size_t)count * SLOT);
+	heap->order = calloc(count, sizeof(*heap->order));
+	if (!heap->slots || !heap->order)
+		return -ENOMEM;
+	memset(heap->slots, 0, (size_t)count * SLOT);
+	for (uint32_t i = 0; i < count; i++)
+		heap->order[i] = i;
+	for (uint32_t i = count - 1; !fresh && i > 0; i--) {
+		uint32_t other, value = heap->order[i];
+
+		random = random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+		other = (uint32_t)((random >> 33) % (i + 1));
+		heap->order[i] = heap->order[other];
+		heap->order[other] = value;
+	}
+	return 0;
+}
+
+static void heap_done(struct list_heap *heap)
+{
+	free(heap->slots);
+	free(heap->order);
+}
+
+/* There are as many slots as nodes. */
+static void *heap_get(struct list_heap *heap)
+{
+	return heap->slots + (size_t)heap->order[heap->next++] * SLOT;
+}
+
 /* ---- mapping ---- */
 
-static int map_event(struct list_its *its, struct list_device *device, uint32_t id, uint32_t intid)
+static void map_event(struct list_its *its, struct list_device *device, uint32_t id, uint32_t intid)
 {
-	struct list_event *event = calloc(1, sizeof(*event));
-	struct list_lpi *lpi = calloc(1, sizeof(*lpi));
+	struct list_event *event = heap_get(&its->heap);
+	struct list_lpi *lpi = heap_get(&its->heap);
 
-	if (!event || !lpi) {
-		free(event);
-		free(lpi);
-		return -ENOMEM;
-	}
 	lpi->intid = intid;
 	lpi->enabled = true;
 	lpi->priority = 0xa0;
@@ -86,29 +136,23 @@ static int map_event(struct list_its *its, struct list_device *device, uint32_t 
 	event->lpi = lpi;
 	event->collection = &its->collections[bench_its_redist(device->id, id)];
 	append(&device->events, &event->in_device);
-	return 0;
 }
 
 /* A device with its events, as a guest's driver maps them: one device after the other. */
-static int map_device(struct list_its *its, uint32_t id, uint32_t events)
+static void map_device(struct list_its *its, uint32_t id, uint32_t events)
 {
-	struct list_device *device = calloc(1, sizeof(*device));
-	int r = 0;
+	struct list_device *device = heap_get(&its->heap);
 
-	if (!device)
-		return -ENOMEM;
 	device->id = id;
 	init(&device->events);
 	append(&its->devices, &device->in_its);
-	for (uint32_t e = 0; r == 0 && e < events; e++)
-		r = map_event(its, device, e, PEAL_GIC_FIRST_LPI + id * events + e);
-	return r;
+	for (uint32_t e = 0; e < events; e++)
+		map_event(its, device, e, PEAL_GIC_FIRST_LPI + id * events + e);
 }
 
-int list_its_new(struct list_its **ret, uint32_t devices, uint32_t events)
+int list_its_new(struct list_its **ret, uint32_t devices, uint32_t events, bool fresh)
 {
 	struct list_its *its = calloc(1, sizeof(*its));
-	int r = 0;
 
 	if (!its)
 		return -ENOMEM;
@@ -119,42 +163,21 @@ int list_its_new(struct list_its **ret, uint32_t devices, uint32_t events)
 		init(&its->redists[i].pending);
 		its->collections[i] = (struct list_collection){ i, &its->redists[i] };
 	}
-	for (uint32_t d = 0; r == 0 && d < devices; d++)
-		r = map_device(its, d, events);
-	if (r < 0) {
+	if (heap_init(&its->heap, devices * (1 + 2 * events), fresh) < 0) {
 		list_its_free(its);
-		return r;
+		return -ENOMEM;
 	}
+	for (uint32_t d = 0; d < devices; d++)
+		map_device(its, d, events);
 	*ret = its;
 	return 0;
 }
 
-static void free_device(struct list_device *device)
-{
-	struct node *node = device->events.next;
-
-	while (node != &device->events) {
-		struct list_event *event = (struct list_event *)node;
-
-		node = node->next;
-		free(event->lpi);
-		free(event);
-	}
-	free(device);
-}
-
 void list_its_free(struct list_its *its)
 {
-	struct node *node;
-
 	if (!its)
 		return;
-	for (node = its->devices.next; node != &its->devices;) {
-		struct list_device *device = (struct list_device *)node;
-
-		node = node->next;
-		free_device(device);
-	}
+	heap_done(&its->heap);
 	for (unsigned i = 0; i < BENCH_REDISTS; i++)
 		(void)pthread_mutex_destroy(&its->redists[i].lock);
 	(void)pthread_mutex_destroy(&its->lock);

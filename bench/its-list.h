@@ -7,12 +7,16 @@
 #ifndef PEAL_BENCH_ITS_LIST_H
 #define PEAL_BENCH_ITS_LIST_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct list_its;
 
-/* Mapped in the same order and to the same redistributors as struct bench_its. -ENOMEM. */
-int list_its_new(struct list_its **ret, uint32_t devices, uint32_t events);
+/*
+ * Mapped in the same order and to the same redistributors as struct bench_its. FRESH: the nodes lie
+ * in memory as they are on the lists; else anywhere, as in a heap that is in use. -ENOMEM.
+ */
+int list_its_new(struct list_its **ret, uint32_t devices, uint32_t events, bool fresh);
 
 /* NULL is fine. */
 void list_its_free(struct list_its *its);

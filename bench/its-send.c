@@ -9,6 +9,8 @@
  * part of the order, to all redistributors.
  *
  * Beside the main figure, in the same rounds:
+ *   list_fresh_heap  the list again, with its nodes one behind the other in memory, as they come
+ *                    out of a heap that nobody used before; ratio_fresh_heap is against that
  *   flatness         the same number of sends over all events, against one device with 64 events
  *   scaling          throughput of two threads (or of --threads, when more), against one; each
  *                    sends to redistributors of its own, so what they share is the ITS
@@ -242,6 +244,7 @@ static int work_transfer(void *user, unsigned thread, uint64_t first, uint64_t c
 enum side {
 	OURS,
 	LIST,
+	FRESH,
 	SMALL,
 	SAME,
 	HOT,
@@ -256,7 +259,7 @@ enum side {
 
 struct state {
 	struct bench_its vm, small_vm;
-	struct list_its *list;
+	struct list_its *list, *fresh;
 	struct load loads[SIDES];
 	struct bench_side sides[SIDES];
 };
@@ -319,10 +322,11 @@ static int set_sides(struct state *state, const struct options *options, bool pa
 	const struct bench_side fetch_or = { .work = work_fetch_or };
 	const struct bench_side transfer = { .work = work_transfer };
 	uint64_t many = many_threads(options);
-	struct load own = ours;
+	struct load own = ours, fresh = ours;
 	int r = 0;
 
 	own.own = true;
+	fresh.list = state->fresh;
 	const struct {
 		enum side which;
 		const struct load *load;
@@ -331,6 +335,7 @@ static int set_sides(struct state *state, const struct options *options, bool pa
 	} rows[] = {
 		{ OURS, &ours, options->threads, BATCH, &send },
 		{ LIST, &ours, options->threads, BATCH, &list },
+		{ FRESH, &fresh, options->threads, BATCH, &list },
 		{ SMALL, &small, 1, SMALL_EVENTS, &send },
 		{ SAME, &ours, 1, SMALL_EVENTS, &send },
 		{ HOT, &one, 1, REPEATS, &hot },
@@ -384,6 +389,9 @@ static void report(struct bench_context *context, const struct options *options,
 	bench_param_count(context, "events", options->events);
 	bench_param_count(context, "threads", options->threads);
 	bench_param_count(context, "redistributors", BENCH_REDISTS);
+	bench_param_real(context, "list_fresh_heap", ns(state, FRESH));
+	bench_param_real(context, "ratio_fresh_heap",
+			 bench_ratio(ns(state, OURS), ns(state, FRESH)));
 	bench_param_real(context, "flatness", bench_ratio(ns(state, SMALL), ns(state, SAME)));
 	report_scaling(context, state, OWN, "scaling", parallel);
 	report_scaling(context, state, CROSSED, "scaling_crossed", parallel);
@@ -407,7 +415,9 @@ static int build(struct state *state, const struct options *options, bool parall
 	if (r == 0)
 		r = bench_its_new(&state->small_vm, 1, SMALL_EVENTS);
 	if (r == 0)
-		r = list_its_new(&state->list, devices, events);
+		r = list_its_new(&state->list, devices, events, false);
+	if (r == 0)
+		r = list_its_new(&state->fresh, devices, events, true);
 	return r == 0 ? set_sides(state, options, parallel) : r;
 }
 
@@ -417,6 +427,7 @@ static void take_down(struct state *state)
 		for (unsigned thread = 0; thread < BENCH_THREADS; thread++)
 			free(state->loads[i].senders[thread].next);
 	}
+	list_its_free(state->fresh);
 	list_its_free(state->list);
 	bench_its_done(&state->small_vm);
 	bench_its_done(&state->vm);
