@@ -160,8 +160,7 @@ static int parse(struct run_options *o, int argc, char **argv)
 
 static void install_handlers(void)
 {
-	/* The second one does not wait for the run to end; nothing has a name to be left behind. */
-	struct sigaction action = { .sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND };
+	struct sigaction action = { .sa_handler = on_signal };
 
 	(void)sigemptyset(&action.sa_mask);
 	(void)sigaction(SIGINT, &action, NULL);
