@@ -138,7 +138,8 @@ static void kick_together(unsigned spin_us)
 	/* Kicks merge, but no wait ends without one; the last look took at most one. */
 	assert_true(c.kicks <= KICKERS * KICKS);
 	assert_true(k.looks <= c.kicks && k.looks + 1 >= c.kicks);
-	assert_true(c.sleeps <= k.looks);
+	/* The last wait may sleep, and end with the machine. */
+	assert_true(c.sleeps <= k.looks + 1);
 }
 
 static void kicks_of_many_threads_are_all_seen(void **state)
