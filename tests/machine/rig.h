@@ -34,12 +34,21 @@ static inline double rig_now(void)
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-static inline void rig_new_with_ram(struct rig *rig, unsigned vcpus, uint64_t ram)
+static inline void rig_new_with(struct rig *rig, unsigned vcpus, uint64_t ram, unsigned spin_us)
 {
-	const struct peal_machine_config config = { .ram_size = ram, .vcpus = vcpus };
+	const struct peal_machine_config config = {
+		.ram_size = ram,
+		.vcpus = vcpus,
+		.spin_us = spin_us,
+	};
 
 	memset(rig, 0, sizeof(*rig));
 	assert_int_equal(peal_machine_new(&rig->machine, &config), 0);
+}
+
+static inline void rig_new_with_ram(struct rig *rig, unsigned vcpus, uint64_t ram)
+{
+	rig_new_with(rig, vcpus, ram, 0);
 }
 
 static inline void rig_new(struct rig *rig, unsigned vcpus)

@@ -7,8 +7,8 @@
 #define VCPUS    3u
 #define VECTORS  7u
 #define RAISERS  2u
-#define RAISES   20000u
-#define CYCLES   800u
+#define RAISES   12000u
+#define CYCLES   400u
 #define WAKES    4000u
 #define ENTRY(v) ((uint64_t)(v)*16 + 12) /* Vector Control, in BAR 0 */
 #define LIVE     UINT64_C(0x6c697665)
@@ -24,9 +24,12 @@ struct stress {
 	struct peal_msix *msix;
 	uint64_t counts[VECTORS]; /* of handlers that ran */
 	uint64_t raised;
-	unsigned raisers; /* running */
+	uint64_t expected[VCPUS]; /* interrupts of each */
+	uint64_t arrived;         /* raisers, in all rounds together */
+	unsigned raisers;         /* running */
 	bool end;
 	bool reboots;
+	unsigned spin_us;
 	struct peal_path_counters path;
 	uint64_t vectors_handled;
 };
@@ -111,7 +114,7 @@ static void with_device(void (*body)(struct rig *rig), struct stress *s,
 	s->msix = peal_pci_function_msix(function);
 	for (unsigned i = 0; i < VECTORS; i++)
 		assert_int_equal(peal_msix_use(s->msix, i), 0);
-	rig_new(&rig, VCPUS);
+	rig_new_with(&rig, VCPUS, RIG_RAM, s->spin_us);
 	rig_plug(&rig, 5 << 3, function);
 	s->machine = rig.machine;
 	s->raisers = RAISERS;
@@ -338,7 +341,25 @@ static void guests_come_and_go_while_the_device_raises(void **state)
 
 /* ---- waking ---- */
 
-static void raise_in_turn(void *user, unsigned index)
+static void wait_for_count(const uint64_t *count, uint64_t value)
+{
+	double begin = rig_now();
+	unsigned looks = 0;
+
+	while (__atomic_load_n(count, __ATOMIC_ACQUIRE) < value) {
+		if (++looks % 4096)
+			continue;
+		(void)sched_yield();
+		thread_assert(rig_now() - begin < RIG_PATIENCE_S);
+	}
+}
+
+/*
+ * Rounds in which both raisers interrupt the same vCPU at about the same time, and go on when both
+ * interrupts are handled: one of them comes when the vCPU sleeps, the other one any time after, as
+ * when it has just looked for the last time. Nothing else would wake it.
+ */
+static void raise_in_rounds(void *user, unsigned index)
 {
 	struct stress *s = user;
 	uint64_t seed = index;
@@ -346,21 +367,44 @@ static void raise_in_turn(void *user, unsigned index)
 	while (!__atomic_load_n(&s->end, __ATOMIC_SEQ_CST))
 		(void)sched_yield();
 	for (unsigned i = 0; i < WAKES; i++) {
-		/* A vCPU each; the other raiser has another one. */
-		unsigned v = 1 + index;
-		uint64_t before = __atomic_load_n(&s->counts[v], __ATOMIC_ACQUIRE);
-		uint64_t pause = test_random_below(&seed, 3000);
-		double begin = rig_now();
+		unsigned vcpu = 1 + i % 2;
+		uint64_t pause = test_random_below(&seed, test_random(&seed) & 3 ? 800 : 5000);
 
-		for (uint64_t n = 0; n < pause; n++)
-			(void)__atomic_load_n(&s->end, __ATOMIC_SEQ_CST);
 		if (i % 64 == 0)
 			(void)usleep(300);
-		thread_assert(peal_msix_notify(s->msix, v) == 1);
-		while (__atomic_load_n(&s->counts[v], __ATOMIC_ACQUIRE) == before) {
-			(void)sched_yield();
-			thread_assert(rig_now() - begin < RIG_PATIENCE_S);
+		(void)__atomic_add_fetch(&s->arrived, 1, __ATOMIC_SEQ_CST);
+		wait_for_count(&s->arrived, RAISERS * (i + 1));
+		for (uint64_t n = 0; n < pause; n++)
+			(void)__atomic_load_n(&s->end, __ATOMIC_SEQ_CST);
+		thread_assert(peal_msix_notify(s->msix, vcpu + VCPUS * index) == 1);
+		for (unsigned other = 0; other < RAISERS; other++)
+			wait_for_count(&s->counts[vcpu + VCPUS * other], i / 2 + 1);
+	}
+	(void)__atomic_sub_fetch(&s->raisers, 1, __ATOMIC_SEQ_CST);
+	peal_vcpu_kick(peal_machine_vcpu(s->machine, 0));
+}
+
+/*
+ * One raiser and one vCPU that does not sleep: the second raise comes any time from before the
+ * first is acknowledged until after the vCPU has looked for the last time.
+ */
+static void raise_in_pairs(void *user, unsigned index)
+{
+	struct stress *s = user;
+	uint64_t seed = index;
+
+	while (!__atomic_load_n(&s->end, __ATOMIC_SEQ_CST))
+		(void)sched_yield();
+	for (unsigned i = 0; index == 0 && i < RAISERS * WAKES / 2; i++) {
+		uint64_t pause = test_random_below(&seed, 2000);
+
+		for (unsigned first = 1; first < VECTORS; first += VCPUS) {
+			thread_assert(peal_msix_notify(s->msix, first) == 1);
+			for (uint64_t n = 0; n < pause; n++)
+				(void)__atomic_load_n(&s->end, __ATOMIC_SEQ_CST);
 		}
+		for (unsigned first = 1; first < VECTORS; first += VCPUS)
+			wait_for_count(&s->counts[first], i + 1);
 	}
 	(void)__atomic_sub_fetch(&s->raisers, 1, __ATOMIC_SEQ_CST);
 	peal_vcpu_kick(peal_machine_vcpu(s->machine, 0));
@@ -375,21 +419,22 @@ static void sleep_between(struct rig *rig)
 	rig_guest_new(rig, PEAL_GUEST_RIGHT);
 	f = rig_find(rig, 1);
 	rig_set_master(f);
-	thread_assert(ops()->irq_alloc(f, PEAL_IRQ_MSIX, VCPUS) == 0);
-	for (unsigned v = 0; v < VCPUS; v++)
+	thread_assert(ops()->irq_alloc(f, PEAL_IRQ_MSIX, VECTORS) == 0);
+	for (unsigned v = 0; v < VECTORS; v++)
 		lines[v] = set_up(f, s, v);
 	__atomic_store_n(&s->end, true, __ATOMIC_SEQ_CST);
 	while (__atomic_load_n(&s->raisers, __ATOMIC_SEQ_CST))
 		peal_vcpu_wait_for_interrupt(rig->vcpu);
 	settle(rig, s);
-	for (unsigned v = 0; v < VCPUS; v++) {
+	for (unsigned i = 0; i < VCPUS; i++) {
 		struct peal_vcpu_counters c;
 
-		peal_vcpu_counters(peal_machine_vcpu(rig->machine, v), &c);
-		thread_assert(c.acknowledged == (v ? WAKES : 0));
-		thread_assert(!v || c.sleeps > 0);
-		tear_down(f, v, lines[v]);
+		peal_vcpu_counters(peal_machine_vcpu(rig->machine, i), &c);
+		thread_assert(c.acknowledged == s->expected[i]);
+		thread_assert(s->spin_us || !s->expected[i] || c.sleeps > 0);
 	}
+	for (unsigned v = 0; v < VECTORS; v++)
+		tear_down(f, v, lines[v]);
 	ops()->irq_release(f);
 	peal_guest_function_free(f);
 	rig_guest_free(rig);
@@ -397,10 +442,21 @@ static void sleep_between(struct rig *rig)
 
 static void each_interrupt_wakes_its_vcpu(void **state)
 {
-	struct stress s = { 0 };
+	struct stress s = { .expected = { 0, WAKES, WAKES } };
 
 	(void)state;
-	with_device(sleep_between, &s, raise_in_turn);
+	with_device(sleep_between, &s, raise_in_rounds);
+	assert_int_equal(s.path.raised, RAISERS * WAKES);
+	assert_int_equal(s.path.handled, RAISERS * WAKES);
+	assert_int_equal(s.path.merged_lpi, 0);
+}
+
+static void an_interrupt_at_the_last_look_is_taken(void **state)
+{
+	struct stress s = { .expected = { 0, RAISERS * WAKES, 0 }, .spin_us = 1000 };
+
+	(void)state;
+	with_device(sleep_between, &s, raise_in_pairs);
 	assert_int_equal(s.path.raised, RAISERS * WAKES);
 	assert_int_equal(s.path.handled, RAISERS * WAKES);
 	assert_int_equal(s.path.merged_lpi, 0);
@@ -414,6 +470,7 @@ int main(void)
 		cmocka_unit_test(vectors_come_and_go_while_the_device_raises),
 		cmocka_unit_test(guests_come_and_go_while_the_device_raises),
 		cmocka_unit_test(each_interrupt_wakes_its_vcpu),
+		cmocka_unit_test(an_interrupt_at_the_last_look_is_taken),
 	};
 
 	return cmocka_run_group_tests_name("interrupt-threads", tests, NULL, NULL);
