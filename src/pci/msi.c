@@ -282,6 +282,7 @@ void pci_msi_stop(struct peal_msi *msi)
 	__atomic_store_n(&msi->enabled, 0, __ATOMIC_RELAXED);
 	pci_vectors_begin(&msi->vectors);
 	pci_vectors_reset(&msi->vectors);
+	msi->vectors.shared = msi->vectors.count;
 	pci_vectors_commit(&msi->vectors);
 	peal_mutex_unlock(&msi->vectors.mutex);
 }

@@ -323,9 +323,14 @@ void pci_vectors_set_uses(struct pci_vectors *vectors, unsigned vector, uint32_t
 	change(vectors, vector, uses ? 0 : PCI_VECTOR_UNUSED, uses ? PCI_VECTOR_UNUSED : 0);
 }
 
+/* Where the other pends already, what pended has merged after all. */
 static void move_pending(struct pci_vectors *vectors, unsigned from, unsigned to)
 {
 	pci_vectors_set_pending(vectors, from, false);
+	if (pci_vectors_state(vectors, to) & PCI_VECTOR_PENDING) {
+		peal_count(&vectors->list[from].pended, (uint64_t)-1);
+		peal_count(&vectors->list[from].merged, 1);
+	}
 	pci_vectors_set_pending(vectors, to, true);
 }
 

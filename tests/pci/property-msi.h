@@ -123,6 +123,17 @@ static inline int m_notify(struct msi_model *m, unsigned k)
 	return 0;
 }
 
+/* Two that pend and become one have merged. */
+static inline void m_move(struct msi_model *m, unsigned from, unsigned to)
+{
+	if (!m->v[from].pending)
+		return;
+	m->v[from].pended -= m->v[to].pending;
+	m->v[from].merged += m->v[to].pending;
+	m->v[from].pending = false;
+	m->v[to].pending = true;
+}
+
 /* A register has changed. */
 static inline void m_evaluate(struct msi_model *m)
 {
@@ -134,16 +145,12 @@ static inline void m_evaluate(struct msi_model *m)
 
 		while (k < count && !m->v[k].uses)
 			k += m->shared;
-		if (m->v[i].pending && k < count && k != i) {
-			m->v[i].pending = false;
-			m->v[k].pending = true;
-		}
+		if (k < count && k != i)
+			m_move(m, i, k);
 	}
 	m->shared = shared;
-	for (unsigned i = shared; i < count && m->bug != MSI_NO_MODULO; i++) {
-		m->v[i % shared].pending |= m->v[i].pending;
-		m->v[i].pending = false;
-	}
+	for (unsigned i = shared; i < count && m->bug != MSI_NO_MODULO; i++)
+		m_move(m, i, i % shared);
 	for (unsigned i = 0; i < count; i++) {
 		if (!m->v[i].pending || m_is_masked(m, i))
 			continue;

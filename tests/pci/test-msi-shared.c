@@ -204,6 +204,54 @@ static void pending_state_loads_over_an_enabled_function(void **state)
 	fixture_done(&s.f);
 }
 
+/* It went to where the bits of the function before the load would have gone. */
+static void shared_pending_bit_loads_over_another_number_of_vectors(void **state)
+{
+	uint8_t bytes[1024];
+	struct shared s;
+	size_t size;
+
+	(void)state;
+	init(&s);
+	assert_int_equal(peal_msi_use(s.msi, 4), 0);
+	assert_int_equal(peal_msi_use(s.msi, 6), 0);
+	mask(&s, 0xff);
+	enable(&s, 2);
+	assert_int_equal(peal_msi_notify(s.msi, 4), 0);
+	size = save(&s, bytes);
+	peal_msi_unuse(s.msi, 4);
+	enable(&s, 1);
+	assert_int_equal(pending(&s), 0);
+	assert_int_equal(peal_pci_function_load(s.f.function, bytes, size), 0);
+	assert_int_equal(pending(&s), 1);
+	/* The same from one with a vector: 6 would be raised as 2 of four. */
+	peal_msi_unuse(s.msi, 4);
+	enable(&s, 0);
+	assert_int_equal(peal_pci_function_load(s.f.function, bytes, size), 0);
+	assert_int_equal(pending(&s), 1);
+	fixture_done(&s.f);
+}
+
+/* Two pending bits that become one have merged, and are counted so. */
+static void pending_bits_that_meet_are_counted_as_merged(void **state)
+{
+	struct peal_msix_counters c;
+	struct shared s;
+
+	(void)state;
+	init(&s);
+	use_all(&s);
+	assert_int_equal(peal_msi_notify(s.msi, 3), 0);
+	assert_int_equal(peal_msi_notify(s.msi, 7), 0);
+	enable(&s, 2);
+	assert_int_equal(test_sink_count(&s.f.sink), 1);
+	peal_msi_counters(s.msi, PEAL_MSIX_ALL, &c);
+	assert_int_equal(c.pended, 1);
+	assert_int_equal(c.merged, 1);
+	assert_int_equal(c.refired, 1);
+	fixture_done(&s.f);
+}
+
 /* Nothing but what the guest or the device could have made. */
 static void impossible_states_are_refused(void **state)
 {
@@ -257,6 +305,8 @@ int main(void)
 		cmocka_unit_test(shared_pending_bit_goes_with_the_last_use),
 		cmocka_unit_test(pending_bit_goes_back_when_nothing_is_shared),
 		cmocka_unit_test(pending_state_loads_over_an_enabled_function),
+		cmocka_unit_test(shared_pending_bit_loads_over_another_number_of_vectors),
+		cmocka_unit_test(pending_bits_that_meet_are_counted_as_merged),
 		cmocka_unit_test(impossible_states_are_refused),
 	};
 
