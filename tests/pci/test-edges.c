@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Refusals and rare ways that no other program of this directory takes. */
+#include "fixture.h"
+
+static void extended_capabilities_need_extended_space_and_room(void **state)
+{
+	static const struct peal_reg rows[] = {
+		{ .offset = 4, .width = 4, .rw = 0xff, .name = "A register", .section = "none" },
+	};
+	struct fixture f;
+	unsigned added = 0;
+	uint16_t at = 0;
+	int r;
+
+	(void)state;
+	fixture_init(&f);
+	r = peal_pci_function_add_extended(f.function, 0xb, 1, 8, rows, 1, NULL, &at);
+	assert_int_equal(r, -ENOTSUP);
+	assert_int_equal(peal_pci_function_add_pci_express(f.function), 0);
+	r = peal_pci_function_add_extended(f.function, 0xb, 1, 2, rows, 1, NULL, &at);
+	assert_int_equal(r, -EINVAL);
+	r = peal_pci_function_add_extended(f.function, 0xb, 1, 10, rows, 1, NULL, &at);
+	assert_int_equal(r, -EINVAL);
+	r = peal_pci_function_add_extended(f.function, 0xb, 16, 8, rows, 1, NULL, &at);
+	assert_int_equal(r, -EINVAL);
+	assert_int_equal(at, 0);
+	/* 0x100..0xfff is full, or the bank is. */
+	while ((r = peal_pci_function_add_extended(f.function, 0xb, 1, 1024, rows, 1, NULL, &at)) ==
+	       0)
+		added++;
+	assert_int_equal(r, -ENOSPC);
+	assert_int_equal(added, 3);
+	for (added = 0; added < 64; added++) {
+		r = peal_pci_function_add_extended(f.function, 0xb, 1, 8, rows, 1, NULL, &at);
+		if (r < 0)
+			break;
+	}
+	assert_int_equal(r, -ENOSPC);
+	assert_in_range(added, 40, 47);
+	fixture_done(&f);
+}
+
+static void bar_whose_device_only_writes_reads_zero(void **state)
+{
+	static const struct peal_pci_bar_ops ops = { .write = device_write };
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f);
+	assert_int_equal(peal_pci_function_add_bar(f.function, 0, PEAL_PCI_BAR_MEM32, 4096, &ops,
+						   &f.device),
+			 0);
+	table_write(&f, 8, 4, 0x12345678);
+	assert_int_equal(f.device.accesses, 1);
+	assert_int_equal(table_read(&f, 8, 4), 0);
+	assert_int_equal(f.device.accesses, 1);
+	fixture_done(&f);
+}
+
+static int fail_use(void *user, unsigned vector, const struct peal_msi_msg *msg)
+{
+	unsigned *fails = user;
+
+	(void)vector;
+	(void)msg;
+	return *fails ? -ENOSPC : 0;
+}
+
+static void no_release(void *user, unsigned vector)
+{
+	(void)user;
+	(void)vector;
+}
+
+/* With neither poll nor brackets; a changed message that it cannot take is counted. */
+static void consumer_of_two_callbacks_may_fail_an_announcement(void **state)
+{
+	static const struct peal_vector_consumer consumer = { .use = fail_use,
+							      .release = no_release };
+	unsigned fails = 0;
+	struct fixture f;
+
+	(void)state;
+	fixture_init_msix(&f, 2);
+	program_vector(&f, 0, false);
+	set_control(&f, MSIX_ENABLE);
+	assert_int_equal(peal_msix_set_consumer(f.msix, &consumer, &fails), 0);
+	fails = 1;
+	table_write(&f, 8, 4, 0x77);
+	assert_int_equal(counters(f.msix, 0).use_failed, 1);
+	assert_false(pba(&f, 0));
+	assert_int_equal(peal_msix_notify(f.msix, 0), 1);
+	assert_message(&f.sink, VECTOR_ADDRESS(0), 0x77);
+	assert_int_equal(peal_msix_set_consumer(f.msix, NULL, NULL), 0);
+	fixture_done(&f);
+}
+
+static int make_msi(const struct peal_host *host, void *user)
+{
+	const struct peal_pci_function_config config = { .host = host };
+	struct peal_pci_function *function;
+	int r = peal_pci_function_new(&function, &config);
+
+	(void)user;
+	if (r < 0)
+		return r;
+	r = peal_pci_function_add_msi(function, &(struct peal_msi_config){ .vectors = 4 });
+	assert_int_equal(!!peal_pci_function_msi(function), r == 0);
+	peal_pci_function_free(function);
+	return r;
+}
+
+static void msi_without_memory_leaves_nothing(void **state)
+{
+	(void)state;
+	assert_in_range(test_every_allocation(make_msi, NULL), 4, 8);
+}
+
+static void msi_at_a_taken_position_is_refused(void **state)
+{
+	struct peal_msi_config config = { .vectors = 4, .position = 0x40 };
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f);
+	assert_int_equal(peal_pci_function_add_power_management(f.function), 0);
+	assert_int_equal(peal_pci_function_add_msi(f.function, &config), -EINVAL);
+	assert_null(peal_pci_function_msi(f.function));
+	config.position = 0x48;
+	assert_int_equal(peal_pci_function_add_msi(f.function, &config), 0);
+	fixture_done(&f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(extended_capabilities_need_extended_space_and_room),
+		cmocka_unit_test(bar_whose_device_only_writes_reads_zero),
+		cmocka_unit_test(consumer_of_two_callbacks_may_fail_an_announcement),
+		cmocka_unit_test(msi_without_memory_leaves_nothing),
+		cmocka_unit_test(msi_at_a_taken_position_is_refused),
+	};
+
+	return cmocka_run_group_tests_name("pci-edges", tests, NULL, NULL);
+}
