@@ -165,10 +165,10 @@ def even_a_kill_leaves_nothing_behind(scratch):
 
 @case
 def time_in_which_it_was_stopped_is_no_stall(scratch):
-    process = start("--seconds", "1.5", "--stall-timeout", "0.6", "--json", tmpdir=scratch)
+    process = start("--seconds", "2.5", "--stall-timeout", "1", "--json", tmpdir=scratch)
     wait_for_threads(process)
     process.send_signal(signal.SIGSTOP)
-    time.sleep(1)
+    time.sleep(1.8)
     result, _ = end(process, signal.SIGCONT)
     assert result.code == 0 and parse(result)["ok"] is True, result
 
