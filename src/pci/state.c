@@ -163,7 +163,7 @@ static bool is_possible(const struct peal_pci_function *function, const struct p
 	if (reg->flags & (PEAL_REG_CONST | PEAL_REG_HOOKED) && at != PCI_STATUS)
 		return true;
 	/* What the guest can write to a BAR, its flags aside, comes from its size. */
-	if (at >= PCI_BAR0 && at < PCI_BAR0 + 4 * PEAL_PCI_BARS)
+	if (!function->bridge && at >= PCI_BAR0 && at < PCI_BAR0 + 4 * PEAL_PCI_BARS)
 		return value == pci_bar_register(function, (at - PCI_BAR0) / 4, (uint32_t)value);
 	if (function->msi && !pci_msi_is_possible(function->msi, at, value))
 		return false;

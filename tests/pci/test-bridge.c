@@ -276,6 +276,32 @@ static void windows_of_two_bridges_intersect(void **state)
 	done(&t);
 }
 
+static void state_of_a_bridge_comes_back(void **state)
+{
+	struct peal_pci_function *port;
+	uint8_t bytes[8192];
+	struct tree t;
+	size_t size;
+
+	(void)state;
+	init(&t);
+	port = peal_pci_bridge_function(t.port);
+	size = peal_pci_function_state_size(port);
+	assert_true(size <= sizeof(bytes));
+	port_write(&t, SECONDARY, 4, NUMBERS(ROOT, 5, 6));
+	open_memory(&t, WINDOW32 + 0x200000, WINDOW32 + 0x2fffff);
+	peal_pci_config_write(t.f.function, BAR(2), 4, WINDOW32 + 0x200000);
+	set_command(&t.f, COMMAND_MEMORY | COMMAND_BUS_MASTER);
+	assert_int_equal(peal_pci_function_save(port, bytes, size), 0);
+	peal_pci_function_reset(port);
+	assert_false(is_mapped(t.f.ram.space, WINDOW32 + 0x200000));
+	assert_int_equal(peal_pci_function_load(port, bytes, size), 0);
+	assert_true(is_mapped(t.f.ram.space, WINDOW32 + 0x200000));
+	assert_true(peal_pci_function_is_bus_master(t.f.function));
+	assert_int_equal(ecam(&t, 5, 1 << 3, 0, 4), 0x10421af4);
+	done(&t);
+}
+
 static int make(const struct peal_host *host, void *user)
 {
 	struct peal_pci_function_config config = { .host = host };
@@ -310,6 +336,7 @@ int main(void)
 		cmocka_unit_test(lines_swizzle_through_the_bridge),
 		cmocka_unit_test(secondary_bus_reset_resets_what_is_behind),
 		cmocka_unit_test(windows_of_two_bridges_intersect),
+		cmocka_unit_test(state_of_a_bridge_comes_back),
 		cmocka_unit_test(creation_fails_whole),
 	};
 
