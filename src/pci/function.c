@@ -50,6 +50,7 @@ int pci_function_new(struct peal_pci_function **ret, const struct peal_pci_funct
 	header.owner = function;
 	r = peal_reg_bank_add(&function->bank, &header);
 	PEAL_ASSERT(r == 0); /* the first group of an empty bank */
+	memcpy(function->defaults, function->image, PCI_HEADER_SIZE);
 	pci_header_init(function, config, header_type);
 	*ret = function;
 	return 0;

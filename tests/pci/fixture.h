@@ -102,15 +102,16 @@ static const struct peal_pci_bar_ops device_bar_ops = {
 
 static inline void device_reset(void *user)
 {
-	((struct test_device *)user)->resets++;
+	(void)__atomic_add_fetch(&((struct test_device *)user)->resets, 1, __ATOMIC_RELAXED);
 }
 
 static inline void device_bus_master(void *user, bool enabled)
 {
 	struct test_device *device = (struct test_device *)user;
 
-	device->bus_master_changes++;
-	device->bus_master = enabled;
+	/* Two CPUs may be in this at once. */
+	(void)__atomic_add_fetch(&device->bus_master_changes, 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&device->bus_master, enabled, __ATOMIC_RELAXED);
 }
 
 static const struct peal_pci_function_ops device_ops = {
