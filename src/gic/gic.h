@@ -21,6 +21,13 @@
 #define LPI_CONFIG_PRIORITY 0xfcu
 #define PRIORITY_NONE       0xffu /* no LPI has it: their lowest is 0xfc */
 
+/* Of a table's base register: Shareability 0b11 is reserved and treated as Non-shareable. */
+static inline uint64_t gic_sanitise(uint64_t value)
+{
+	return (value & PEAL_MASK(11, 10)) == PEAL_MASK(11, 10) ? value & ~PEAL_MASK(11, 10)
+								: value;
+}
+
 /* ---- redistributors ---- */
 
 #define REDIST_IMAGE            0x100u

@@ -18,17 +18,9 @@
 #define BASER_TYPE(type) ((uint64_t)(type) << 56)
 #define BASER_ENTRY_SIZE ((uint64_t)(ITS_ENTRY_SIZE - 1) << 48)
 
-#define SHAREABILITY PEAL_MASK(11, 10)
-
 static uint64_t get(const struct peal_its *its, uint32_t offset)
 {
 	return peal_reg_get(its->image, offset, 8);
-}
-
-static uint64_t sanitise(uint64_t value)
-{
-	/* Shareability 0b11 is reserved and treated as Non-shareable. */
-	return (value & SHAREABILITY) == SHAREABILITY ? value & ~SHAREABILITY : value;
 }
 
 /* ---- registers ---- */
@@ -71,7 +63,7 @@ static void write_cbaser(void *owner, const struct peal_reg_write *write)
 		peal_reg_set(its->image, write->reg->offset, 8, write->old);
 		return;
 	}
-	peal_reg_set(its->image, write->reg->offset, 8, sanitise(write->value));
+	peal_reg_set(its->image, write->reg->offset, 8, gic_sanitise(write->value));
 	peal_reg_set(its->image, ITS_CWRITER, 8, 0);
 	peal_reg_set(its->image, ITS_CREADR, 8, 0);
 }
@@ -101,7 +93,7 @@ static void write_baser(void *owner, const struct peal_reg_write *write)
 {
 	struct peal_its *its = owner;
 	uint32_t offset = write->reg->offset + write->index * write->reg->stride;
-	uint64_t value = sanitise(write->value);
+	uint64_t value = gic_sanitise(write->value);
 
 	if (its->enabled || !baser_fixed(write->index)) {
 		peal_reg_set(its->image, offset, 8, write->old);

@@ -14,13 +14,6 @@
 #define PENDBASER_ADDRESS PEAL_MASK(51, 16)
 #define PROPBASER_RW      (PEAL_MASK(58, 56) | PEAL_MASK(51, 12) | PEAL_MASK(11, 7) | PEAL_MASK(4, 0))
 
-/* Shareability 0b11 is reserved and treated as Non-shareable. */
-static uint64_t sanitise(uint64_t value)
-{
-	return (value & PEAL_MASK(11, 10)) == PEAL_MASK(11, 10) ? value & ~PEAL_MASK(11, 10)
-								: value;
-}
-
 static uint64_t get(const struct gic_redist *redist, uint32_t offset, unsigned width)
 {
 	return peal_reg_get(redist->image, offset, width);
@@ -82,7 +75,7 @@ static void write_propbaser(void *owner, const struct peal_reg_write *write)
 
 	if (gic->nenabled)
 		return;
-	gic->propbaser = sanitise(write->value);
+	gic->propbaser = gic_sanitise(write->value);
 	/* Below 14 bits there are no LPIs; above ours, ours count (GICR_PROPBASER.IDbits). */
 	if (id_bits >= 14)
 		limit = id_bits < 32 && PEAL_BIT(id_bits) < gic->id_count ? UINT32_C(1) << id_bits
@@ -98,7 +91,7 @@ static void write_pendbaser(void *owner, const struct peal_reg_write *write)
 		peal_reg_set(redist->image, write->reg->offset, 8, write->old);
 		return;
 	}
-	peal_reg_set(redist->image, write->reg->offset, 8, sanitise(write->value));
+	peal_reg_set(redist->image, write->reg->offset, 8, gic_sanitise(write->value));
 	if (write->written & PENDBASER_PTZ)
 		redist->pending_table_zero = write->raw & PENDBASER_PTZ;
 }
