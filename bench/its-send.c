@@ -14,6 +14,8 @@
  *   flatness         the same number of sends over all events, against one device with 64 events
  *   scaling          throughput of two threads (or of --threads, when more), against one; each
  *                    sends to redistributors of its own, so what they share is the ITS
+ *   scaling_apart    the same with an ITS and a GIC for each thread, which share nothing: what the
+ *                    machine can do at this moment (two CPUs may be threads of one core)
  *   scaling_crossed  the same with all threads sending to all redistributors: the lines that hold
  *                    the pending bits go from CPU to CPU
  *   hot              one event over and over: a send and its acknowledge
@@ -57,6 +59,7 @@ struct sender {
 /* A side: who sends to whom. */
 struct load {
 	struct bench_its *vm;
+	struct bench_its *apart; /* of the threads but the first, when they share nothing */
 	struct list_its *list;
 	uint32_t devices;
 	uint32_t events;
@@ -142,15 +145,21 @@ static uint64_t smallest_share(const struct load *load)
 
 /* ---- sending ---- */
 
+static struct bench_its *vm_of(const struct load *load, unsigned thread)
+{
+	return load->apart && thread > 0 ? &load->apart[thread - 1] : load->vm;
+}
+
 static int work_peal(void *user, unsigned thread, uint64_t first, uint64_t count)
 {
 	const struct load *load = user;
 	const struct event *next = load->senders[thread].next;
+	struct peal_its *its = vm_of(load, thread)->its;
 	uint64_t delivered = 0;
 
 	(void)first;
 	for (uint64_t i = 0; i < count; i++)
-		delivered += peal_its_send(load->vm->its, next[i].device, next[i].event) == 1;
+		delivered += peal_its_send(its, next[i].device, next[i].event) == 1;
 	return delivered == count ? 0 : -EIO;
 }
 
@@ -169,10 +178,10 @@ static int work_list(void *user, unsigned thread, uint64_t first, uint64_t count
 static int clear_peal(void *user, unsigned thread)
 {
 	struct load *load = user;
+	struct peal_gic *gic = vm_of(load, thread)->gic;
 
 	for (unsigned n = thread; n < BENCH_REDISTS; n += load->threads) {
-		while (peal_gic_acknowledge(load->vm->gic, n, ALL_PRIORITY, NULL) !=
-		       PEAL_GIC_SPURIOUS)
+		while (peal_gic_acknowledge(gic, n, ALL_PRIORITY, NULL) != PEAL_GIC_SPURIOUS)
 			load->senders[thread].taken++;
 	}
 	return 0;
@@ -252,13 +261,14 @@ enum side {
 	FETCH_OR,
 	ONE,
 	OWN,
+	APART,
 	CROSSED,
 	TRANSFER,
 	SIDES
 };
 
 struct state {
-	struct bench_its vm, small_vm;
+	struct bench_its vm, small_vm, apart[BENCH_THREADS - 1];
 	struct list_its *list, *fresh;
 	struct load loads[SIDES];
 	struct bench_side sides[SIDES];
@@ -322,10 +332,12 @@ static int set_sides(struct state *state, const struct options *options, bool pa
 	const struct bench_side fetch_or = { .work = work_fetch_or };
 	const struct bench_side transfer = { .work = work_transfer };
 	uint64_t many = many_threads(options);
-	struct load own = ours, fresh = ours;
+	struct load own = ours, fresh = ours, apart;
 	int r = 0;
 
 	own.own = true;
+	apart = own;
+	apart.apart = state->apart;
 	fresh.list = state->fresh;
 	const struct {
 		enum side which;
@@ -343,6 +355,7 @@ static int set_sides(struct state *state, const struct options *options, bool pa
 		{ FETCH_OR, &one, 1, REPEATS, &fetch_or },
 		{ ONE, &ours, 1, MANY_BATCH, &send },
 		{ OWN, &own, many, MANY_BATCH, &send },
+		{ APART, &apart, many, MANY_BATCH, &send },
 		{ CROSSED, &ours, many, MANY_BATCH, &send },
 		{ TRANSFER, &one, 2, REPEATS, &transfer },
 	};
@@ -394,6 +407,7 @@ static void report(struct bench_context *context, const struct options *options,
 			 bench_ratio(ns(state, OURS), ns(state, FRESH)));
 	bench_param_real(context, "flatness", bench_ratio(ns(state, SMALL), ns(state, SAME)));
 	report_scaling(context, state, OWN, "scaling", parallel);
+	report_scaling(context, state, APART, "scaling_apart", parallel);
 	report_scaling(context, state, CROSSED, "scaling_crossed", parallel);
 	bench_param_real(context, "hot", ns(state, HOT));
 	bench_param_real(context, "merged", ns(state, MERGED));
@@ -414,6 +428,8 @@ static int build(struct state *state, const struct options *options, bool parall
 
 	if (r == 0)
 		r = bench_its_new(&state->small_vm, 1, SMALL_EVENTS);
+	for (unsigned i = 1; r == 0 && parallel && i < many_threads(options); i++)
+		r = bench_its_new(&state->apart[i - 1], devices, events);
 	if (r == 0)
 		r = list_its_new(&state->list, devices, events, false);
 	if (r == 0)
@@ -429,6 +445,8 @@ static void take_down(struct state *state)
 	}
 	list_its_free(state->fresh);
 	list_its_free(state->list);
+	for (unsigned i = 0; i < BENCH_THREADS - 1; i++)
+		bench_its_done(&state->apart[i]);
 	bench_its_done(&state->small_vm);
 	bench_its_done(&state->vm);
 }
@@ -494,13 +512,15 @@ const struct bench bench_its_send = {
 	.name = "its-send",
 	.line = "a random (device, event) sent until its LPI is pending; linear lists, one mutex",
 	.baseline = "list",
-	.notes = "  flatness: sends over all events / over one device with 64 events\n"
-		 "  scaling: throughput of two threads (or --threads, if more) / of one, each to\n"
-		 "    redistributors of its own; scaling_crossed: all threads to all of them\n"
-		 "  hot: ns of one event sent and acknowledged, over and over\n"
-		 "  merged: ns of one event sent while its LPI is pending\n"
-		 "  fetch_or: ns of one atomic OR that no other thread is at\n"
-		 "  transfer: ns of a cache line from one CPU to another",
+	.notes =
+		"  flatness: sends over all events / over one device with 64 events\n"
+		"  scaling: throughput of two threads (or --threads, if more) / of one, each to\n"
+		"    redistributors of its own; scaling_apart: each with an ITS of its own, so that\n"
+		"    they share nothing; scaling_crossed: all threads to all redistributors\n"
+		"  hot: ns of one event sent and acknowledged, over and over\n"
+		"  merged: ns of one event sent while its LPI is pending\n"
+		"  fetch_or: ns of one atomic OR that no other thread is at\n"
+		"  transfer: ns of a cache line from one CPU to another",
 	.options_size = sizeof(struct options),
 	.options = fill_options,
 	.run = run,
