@@ -260,10 +260,13 @@ const unsigned virtio_common_nrows = PEAL_COUNT_OF(virtio_common_rows);
 static uint64_t read_isr(void *owner, const struct peal_reg *reg, unsigned index)
 {
 	struct peal_virtio *device = owner;
+	uint32_t isr = __atomic_exchange_n(&device->isr, 0, __ATOMIC_SEQ_CST);
 
 	(void)reg;
 	(void)index;
-	return __atomic_exchange_n(&device->isr, 0, __ATOMIC_SEQ_CST);
+	if (isr)
+		virtio_drive_intx(device);
+	return isr;
 }
 
 /* clang-format off */

@@ -16,6 +16,24 @@
 
 /* ---- interrupts ---- */
 
+/*
+ * §4.1.4.5.1: Interrupt Status is the OR of the ISR bits, and the line follows it. Whoever changed
+ * the bits looks at them again under the mutex: the last of several sees what stands.
+ */
+void virtio_drive_intx(struct peal_virtio *device)
+{
+	peal_mutex_lock(&device->intx_mutex);
+	peal_pci_function_set_intx(device->function,
+				   __atomic_load_n(&device->isr, __ATOMIC_SEQ_CST) != 0);
+	peal_mutex_unlock(&device->intx_mutex);
+}
+
+static void set_isr(struct peal_virtio *device, uint32_t bit)
+{
+	if (!(__atomic_fetch_or(&device->isr, bit, __ATOMIC_SEQ_CST) & bit))
+		virtio_drive_intx(device);
+}
+
 void virtio_raise_queue(struct virtio_queue *queue)
 {
 	struct peal_virtio *device = queue->device;
@@ -23,7 +41,7 @@ void virtio_raise_queue(struct virtio_queue *queue)
 
 	/* §4.1.4.5.1: the ISR bit of queues is for INTx only. */
 	if (peal_unlikely(!peal_msix_is_enabled(device->msix)))
-		(void)__atomic_fetch_or(&device->isr, VIRTIO_ISR_QUEUE, __ATOMIC_SEQ_CST);
+		set_isr(device, VIRTIO_ISR_QUEUE);
 	if (vector != PEAL_VIRTIO_NO_VECTOR)
 		(void)peal_msix_notify(device->msix, vector);
 }
@@ -32,7 +50,7 @@ void virtio_raise_config(struct peal_virtio *device)
 {
 	uint32_t vector = __atomic_load_n(&device->config_vector, __ATOMIC_RELAXED);
 
-	(void)__atomic_fetch_or(&device->isr, VIRTIO_ISR_CONFIG, __ATOMIC_SEQ_CST);
+	set_isr(device, VIRTIO_ISR_CONFIG);
 	if (vector != PEAL_VIRTIO_NO_VECTOR)
 		(void)peal_msix_notify(device->msix, vector);
 }
@@ -117,6 +135,7 @@ void virtio_device_reset(struct peal_virtio *device)
 	memset(device->driver_features, 0, sizeof(device->driver_features));
 	device->kick_all = false;
 	__atomic_store_n(&device->isr, 0, __ATOMIC_SEQ_CST);
+	virtio_drive_intx(device);
 	__atomic_store_n(&device->status, 0, __ATOMIC_SEQ_CST);
 }
 
@@ -235,6 +254,8 @@ static int init(struct peal_virtio *device)
 	int r = peal_mutex_init(&device->mutex, config->host);
 
 	if (r == 0)
+		r = peal_mutex_init(&device->intx_mutex, config->host);
+	if (r == 0)
 		r = init_queues(device);
 	if (r == 0)
 		r = virtio_pci_init(device);
@@ -283,6 +304,7 @@ void peal_virtio_free(struct peal_virtio *device)
 		virtio_queue_done(&device->queues[i]);
 	peal_free(device->config.host, device->queues,
 		  device->config.num_queues * sizeof(*device->queues));
+	peal_mutex_done(&device->intx_mutex);
 	peal_mutex_done(&device->mutex);
 	peal_free(device->config.host, device, sizeof(*device));
 }

@@ -76,6 +76,7 @@ struct peal_virtio {
 	/* Without the mutex too: */
 	uint32_t status;
 	uint32_t isr;
+	struct peal_mutex intx_mutex; /* leaf: the line follows the ISR */
 	uint32_t config_vector;
 
 	/* The PCI access capability, under the function's mutex. */
@@ -126,6 +127,7 @@ void virtio_write_status(struct peal_virtio *device, uint8_t value);
 void virtio_needs_reset(struct peal_virtio *device); /* from any thread */
 void virtio_raise_queue(struct virtio_queue *queue);
 void virtio_raise_config(struct peal_virtio *device);
+void virtio_drive_intx(struct peal_virtio *device);
 /* Moves a vector register from OLD; what it reads then: NO_VECTOR when WANTED cannot be had. */
 uint16_t virtio_assign_vector(struct peal_virtio *device, uint16_t old, uint16_t wanted);
 void virtio_notify(struct peal_virtio *device, unsigned queue);

@@ -288,6 +288,7 @@ int virtio_pci_init(struct peal_virtio *device)
 		.subsystem_vendor_id = PEAL_VIRTIO_PCI_VENDOR,
 		.subsystem_id = (uint16_t)(SUBSYSTEM_ID_BASE + c->device_type),
 		.revision_id = 1,
+		.interrupt_pin = 1,
 		.class_code = c->class_code,
 		.ops = &function_ops,
 		.user = device,
