@@ -11,7 +11,10 @@
 #define SECONDARY        0x18u /* primary, secondary, subordinate as one dword */
 #define MEMORY           0x20u
 #define PREFETCH         0x24u
+#define IO_WINDOW        0x1cu
+#define IO_UPPER         0x30u
 #define CONTROL          0x3eu
+#define INTX_DISABLE     0x0400u
 #define NUMBERS(p, s, t) ((uint32_t)(p) | (uint32_t)(s) << 8 | (uint32_t)(t) << 16)
 
 struct tree {
@@ -302,6 +305,236 @@ static void state_of_a_bridge_comes_back(void **state)
 	done(&t);
 }
 
+/* ---- what a second bridge and another function behind it bring ---- */
+
+struct deep {
+	struct tree t;
+	struct peal_pci_bridge *inner;
+	struct peal_pci_function *function; /* 00.0 behind the inner bridge; no ops */
+	struct peal_msi *msi;
+};
+
+/* Port: buses 4 to 6; inner bridge, device 0 of bus 4: bus 6. All of them master. */
+static void deep_init(struct deep *d)
+{
+	const struct peal_msi_config msi = { .vectors = 2 };
+	struct peal_pci_function_config config;
+
+	init(&d->t);
+	config = function_config(&d->t.f);
+	config.ops = NULL;
+	assert_int_equal(peal_pci_bridge_new(&d->inner, peal_pci_bridge_bus(d->t.port), 0, &config),
+			 0);
+	assert_int_equal(peal_pci_function_new(&d->function, &config), 0);
+	assert_int_equal(peal_pci_function_add_bar(d->function, 0, PEAL_PCI_BAR_IO, 16,
+						   &device_bar_ops, &d->t.f.device),
+			 0);
+	assert_int_equal(peal_pci_function_add_msi(d->function, &msi), 0);
+	d->msi = peal_pci_function_msi(d->function);
+	assert_int_equal(peal_msi_use(d->msi, 0), 0);
+	assert_int_equal(peal_pci_bus_plug(peal_pci_bridge_bus(d->inner), 0, d->function), 0);
+	port_write(&d->t, SECONDARY, 4, NUMBERS(ROOT, 4, 6));
+	port_write(&d->t, COMMAND, 2, COMMAND_BUS_MASTER);
+	peal_pci_config_write(peal_pci_bridge_function(d->inner), SECONDARY, 4, NUMBERS(4, 6, 6));
+	peal_pci_config_write(peal_pci_bridge_function(d->inner), COMMAND, 2, COMMAND_BUS_MASTER);
+	peal_pci_config_write(d->function, COMMAND, 2, COMMAND_BUS_MASTER);
+}
+
+static void deep_done(struct deep *d)
+{
+	peal_pci_bus_unplug(peal_pci_bridge_bus(d->inner), d->function);
+	peal_pci_function_free(d->function);
+	peal_pci_bridge_free(d->inner);
+	done(&d->t);
+}
+
+/* FIRST to LAST, in units of 4 KiB of I/O space. */
+static void open_io(struct peal_pci_bridge *bridge, unsigned first, unsigned last)
+{
+	struct peal_pci_function *function = peal_pci_bridge_function(bridge);
+
+	peal_pci_config_write(function, IO_WINDOW, 1, first << 4 & 0xf0);
+	peal_pci_config_write(function, IO_WINDOW + 1, 1, last << 4 & 0xf0);
+	peal_pci_config_write(function, IO_UPPER, 2, first >> 4);
+	peal_pci_config_write(function, IO_UPPER + 2, 2, last >> 4);
+}
+
+static void ports_decode_inside_the_io_windows_only(void **state)
+{
+	struct peal_pci_function *inner;
+	struct deep d;
+
+	(void)state;
+	deep_init(&d);
+	inner = peal_pci_bridge_function(d.inner);
+	/* 32-bit addressing is said in the low nibble, which cannot be written. */
+	peal_pci_config_write(inner, IO_WINDOW, 2, 0xffff);
+	assert_int_equal(peal_pci_config_read(inner, IO_WINDOW, 2), 0xf1f1);
+	peal_pci_config_write(d.function, BAR(0), 4, 0x12010);
+	peal_pci_config_write(d.function, COMMAND, 2, COMMAND_IO);
+	open_io(d.t.port, 0x12, 0x13);
+	open_io(d.inner, 0x10, 0x12);
+	assert_false(is_mapped(d.t.f.io, 0x12010));
+	port_write(&d.t, COMMAND, 2, COMMAND_IO);
+	assert_false(is_mapped(d.t.f.io, 0x12010));
+	peal_pci_config_write(inner, COMMAND, 2, COMMAND_IO);
+	assert_true(is_mapped(d.t.f.io, 0x12010));
+	assert_false(is_mapped(d.t.f.io, 0x12020));
+	/* The low 16 bits of the address alone do not let it through, and a whole window is 4 KiB. */
+	peal_pci_config_write(d.function, BAR(0), 4, 0x2010);
+	assert_false(is_mapped(d.t.f.io, 0x2010));
+	peal_pci_config_write(d.function, BAR(0), 4, 0x12ff0);
+	assert_true(is_mapped(d.t.f.io, 0x12fff));
+	peal_pci_config_write(d.function, BAR(0), 4, 0x13000);
+	assert_false(is_mapped(d.t.f.io, 0x13000));
+	open_io(d.inner, 0x12, 0x13);
+	assert_true(is_mapped(d.t.f.io, 0x13000));
+	/* A limit below the base is no window; nor is one of a bridge that does not decode. */
+	open_io(d.t.port, 0x14, 0x13);
+	assert_false(is_mapped(d.t.f.io, 0x13000));
+	open_io(d.t.port, 0x13, 0x13);
+	assert_true(is_mapped(d.t.f.io, 0x13000));
+	port_write(&d.t, COMMAND, 2, COMMAND_MEMORY);
+	assert_false(is_mapped(d.t.f.io, 0x13000));
+	deep_done(&d);
+}
+
+static void renumbering_names_the_requester_of_msi_two_levels_down(void **state)
+{
+	struct peal_pci_function *inner;
+	struct deep d;
+	unsigned at;
+
+	(void)state;
+	deep_init(&d);
+	inner = peal_pci_bridge_function(d.inner);
+	at = find_capability(d.function, 0x05, 0);
+	peal_pci_config_write(d.function, at + 4, 4, 0xfee00000);
+	peal_pci_config_write(d.function, at + 2, 2, 1);
+	assert_int_equal(peal_msi_notify(d.msi, 0), 1);
+	assert_int_equal(test_sink_last(&d.t.f.sink)->requester_id, SEGMENT << 16 | 6 << 8);
+	peal_pci_config_write(inner, SECONDARY, 4, NUMBERS(4, 5, 5));
+	assert_int_equal(ecam(&d.t, 5, 0, 0, 4), 0x10421af4);
+	assert_int_equal(ecam(&d.t, 6, 0, 0, 4), 0xffffffff);
+	assert_int_equal(peal_msi_notify(d.msi, 0), 1);
+	assert_int_equal(test_sink_last(&d.t.f.sink)->requester_id, SEGMENT << 16 | 5 << 8);
+	/* One byte at a time, as each register may be written; the bridge itself moves with its bus. */
+	port_write(&d.t, SECONDARY + 1, 1, 2);
+	port_write(&d.t, SECONDARY + 2, 1, 7);
+	assert_int_equal(peal_pci_function_requester_id(inner), SEGMENT << 16 | 2 << 8);
+	assert_int_equal(ecam(&d.t, 2, 0, 0, 4), 0x10421af4);
+	assert_int_equal(ecam(&d.t, 5, 0, 0, 4), 0x10421af4);
+	assert_int_equal(ecam(&d.t, 4, 0, 0, 4), 0xffffffff);
+	/* The same numbers again are no change; a range that leaves the inner bus out hides it. */
+	port_write(&d.t, SECONDARY, 4, NUMBERS(ROOT, 2, 7));
+	port_write(&d.t, SECONDARY + 2, 1, 4);
+	assert_int_equal(ecam(&d.t, 2, 0, 0, 4), 0x10421af4);
+	assert_int_equal(ecam(&d.t, 5, 0, 0, 4), 0xffffffff);
+	deep_done(&d);
+}
+
+static void bus_master_of_every_bridge_on_the_way_counts(void **state)
+{
+	struct deep d;
+
+	(void)state;
+	deep_init(&d);
+	assert_true(peal_pci_function_is_bus_master(d.function));
+	assert_non_null(peal_pci_function_dma(d.function));
+	peal_pci_config_write(peal_pci_bridge_function(d.inner), COMMAND, 2, 0);
+	assert_false(peal_pci_function_is_bus_master(d.function));
+	peal_pci_config_write(peal_pci_bridge_function(d.inner), COMMAND, 2, COMMAND_BUS_MASTER);
+	assert_true(peal_pci_function_is_bus_master(d.function));
+	port_write(&d.t, COMMAND, 2, 0);
+	assert_false(peal_pci_function_is_bus_master(d.function));
+	assert_null(peal_pci_function_dma(d.function));
+	deep_done(&d);
+}
+
+static void secondary_bus_reset_reaches_every_level(void **state)
+{
+	struct peal_pci_function *inner;
+	struct deep d;
+
+	(void)state;
+	deep_init(&d);
+	inner = peal_pci_bridge_function(d.inner);
+	peal_pci_function_set_intx(d.function, true);
+	port_write(&d.t, CONTROL, 2, 0x40);
+	assert_int_equal(d.t.f.device.resets, 1);
+	assert_int_equal(peal_pci_config_read(d.function, COMMAND, 2), 0);
+	assert_int_equal(peal_pci_config_read(d.function, STATUS, 2) & 8, 0);
+	assert_int_equal(peal_pci_config_read(inner, COMMAND, 2), 0);
+	assert_int_equal(peal_pci_config_read(inner, SECONDARY, 4), 0);
+	assert_false(peal_pci_function_is_bus_master(d.function));
+	/* The port stays as it was. */
+	assert_int_equal(ecam(&d.t, ROOT, PORT, SECONDARY, 4), NUMBERS(ROOT, 4, 6));
+	assert_int_equal(ecam(&d.t, ROOT, PORT, COMMAND, 2), COMMAND_BUS_MASTER);
+	deep_done(&d);
+}
+
+static void host_ecam_writes_where_it_reads(void **state)
+{
+	struct deep d;
+
+	(void)state;
+	deep_init(&d);
+	assert_int_equal(space_write(d.t.f.ram.space, HOST_ECAM + (6 << 20) + 0x3c, 1, 0x5a), 0);
+	assert_int_equal(peal_pci_config_read(d.function, 0x3c, 1), 0x5a);
+	assert_int_equal(ecam(&d.t, 6, 0, 0x3c, 1), 0x5a);
+	/* No such device, and no such bus: nothing takes it, all ones answer. */
+	assert_int_equal(space_write(d.t.f.ram.space, HOST_ECAM + (6 << 20 | 8 << 12), 4, 0), 0);
+	assert_int_equal(space_write(d.t.f.ram.space, HOST_ECAM + (1 << 20) + 0x3c, 1, 0x77), 0);
+	assert_int_equal(ecam(&d.t, 6, 8, 0, 4), 0xffffffff);
+	assert_int_equal(ecam(&d.t, 1, 0, 0x3c, 1), 0xff);
+	assert_int_equal(ecam(&d.t, 6, 0, 0x3c, 1), 0x5a);
+	deep_done(&d);
+}
+
+static void port_has_a_line_of_its_own(void **state)
+{
+	struct peal_pci_function *port;
+	struct tree t;
+
+	(void)state;
+	init(&t);
+	port = peal_pci_bridge_function(t.port);
+	peal_pci_function_set_intx(port, true);
+	assert_true(peal_pci_bus_intx_level(t.f.bus, 0)); /* device 4, INTA# */
+	port_write(&t, COMMAND, 2, INTX_DISABLE);
+	assert_false(peal_pci_bus_intx_level(t.f.bus, 0));
+	assert_int_equal(peal_pci_config_read(port, STATUS, 2) & 8, 8);
+	/* It gates the port's own interrupts only. */
+	peal_pci_function_set_intx(t.f.function, true);
+	assert_true(peal_pci_bus_intx_level(t.f.bus, 1));
+	port_write(&t, COMMAND, 2, 0);
+	assert_true(peal_pci_bus_intx_level(t.f.bus, 0));
+	peal_pci_function_set_intx(port, false);
+	assert_false(peal_pci_bus_intx_level(t.f.bus, 0));
+	done(&t);
+}
+
+static void creation_refuses_what_a_function_does(void **state)
+{
+	struct peal_pci_function_config config;
+	struct peal_pci_bridge *bridge = NULL;
+	struct tree t;
+
+	(void)state;
+	init(&t);
+	config = function_config(&t.f);
+	assert_int_equal(peal_pci_bridge_new(&bridge, t.f.bus, PORT, &config), -EBUSY);
+	config.class_code = 0x1000000;
+	assert_int_equal(peal_pci_bridge_new(&bridge, t.f.bus, 0, &config), -EINVAL);
+	config.class_code = 0x060400;
+	config.interrupt_pin = 5;
+	assert_int_equal(peal_pci_bridge_new(&bridge, t.f.bus, 0, &config), -EINVAL);
+	assert_null(bridge);
+	assert_int_equal(ecam(&t, ROOT, 0, 0, 4), 0xffffffff);
+	peal_pci_bridge_free(NULL);
+	done(&t);
+}
+
 static int make(const struct peal_host *host, void *user)
 {
 	struct peal_pci_function_config config = { .host = host };
@@ -337,6 +570,13 @@ int main(void)
 		cmocka_unit_test(secondary_bus_reset_resets_what_is_behind),
 		cmocka_unit_test(windows_of_two_bridges_intersect),
 		cmocka_unit_test(state_of_a_bridge_comes_back),
+		cmocka_unit_test(ports_decode_inside_the_io_windows_only),
+		cmocka_unit_test(renumbering_names_the_requester_of_msi_two_levels_down),
+		cmocka_unit_test(bus_master_of_every_bridge_on_the_way_counts),
+		cmocka_unit_test(secondary_bus_reset_reaches_every_level),
+		cmocka_unit_test(host_ecam_writes_where_it_reads),
+		cmocka_unit_test(port_has_a_line_of_its_own),
+		cmocka_unit_test(creation_refuses_what_a_function_does),
 		cmocka_unit_test(creation_fails_whole),
 	};
 

@@ -71,7 +71,8 @@ static void lines_done(struct lines *l)
 	test_host_done(&l->host);
 }
 
-static void member_init(struct member *m, struct lines *l, unsigned devfn, unsigned pin)
+static void member_init_on(struct member *m, struct lines *l, struct peal_pci_bus *bus,
+			   unsigned devfn, unsigned pin)
 {
 	struct peal_pci_function_config config = {
 		.host = &l->host.host,
@@ -89,13 +90,23 @@ static void member_init(struct member *m, struct lines *l, unsigned devfn, unsig
 						   &(struct peal_msi_config){ .vectors = 1 }),
 			 0);
 	assert_int_equal(peal_pci_function_add_msix_exclusive(m->function, 1, 0), 0);
-	assert_int_equal(peal_pci_bus_plug(l->bus, (uint8_t)devfn, m->function), 0);
+	assert_int_equal(peal_pci_bus_plug(bus, (uint8_t)devfn, m->function), 0);
+}
+
+static void member_init(struct member *m, struct lines *l, unsigned devfn, unsigned pin)
+{
+	member_init_on(m, l, l->bus, devfn, pin);
+}
+
+static void member_done_on(struct member *m, struct peal_pci_bus *bus)
+{
+	peal_pci_bus_unplug(bus, m->function);
+	peal_pci_function_free(m->function);
 }
 
 static void member_done(struct member *m, struct lines *l)
 {
-	peal_pci_bus_unplug(l->bus, m->function);
-	peal_pci_function_free(m->function);
+	member_done_on(m, l->bus);
 }
 
 static void assert_edge(const struct lines *l, unsigned number, unsigned pin, bool level)
@@ -353,6 +364,67 @@ static void handler_under_the_configuration_mutex_may_drive_the_line(void **stat
 	lines_done(&l);
 }
 
+/* Behind PORT, device 2 of the root bus, and INNER, device 3 behind that. */
+static void eoi_and_refire_go_through_bridges(void **state)
+{
+	struct peal_pci_function_config bridge = { .class_code = 0x060400 };
+	struct peal_pci_bridge *port, *inner;
+	struct member near, far, deep;
+	struct lines l;
+	unsigned line;
+
+	(void)state;
+	lines_init(&l);
+	bridge.host = &l.host.host;
+	assert_int_equal(peal_pci_bridge_new(&port, l.bus, 2 << 3, &bridge), 0);
+	assert_int_equal(peal_pci_bridge_new(&inner, peal_pci_bridge_bus(port), 3 << 3, &bridge),
+			 0);
+	/* All but FAR come to the same line: ((1 + INTB#) + 3) + 2 = INTD#, 3 + INTA#. */
+	member_init_on(&deep, &l, peal_pci_bridge_bus(inner), 1 << 3, 2);
+	member_init_on(&near, &l, l.bus, 3 << 3, 1);
+	member_init_on(&far, &l, peal_pci_bridge_bus(inner), 1 << 3 | 1, 1);
+	line = (1 + 1 + 3 + 2) % 4;
+	peal_pci_function_set_intx(deep.function, true);
+	assert_edge(&l, 0, line, true);
+	/* Still asserted: it fires again. */
+	peal_pci_bus_intx_eoi(l.bus, line);
+	assert_edge(&l, 1, line, true);
+	deep.lower_at_eoi = true;
+	peal_pci_bus_intx_eoi(l.bus, line);
+	assert_edge(&l, 2, line, false);
+	assert_int_equal(deep.eois, 2);
+	assert_int_equal(near.eois, 2);
+	assert_int_equal(far.eois, 0);
+	/* Another line asks those on it only. */
+	peal_pci_bus_intx_eoi(l.bus, (line + 3) % 4);
+	assert_int_equal(far.eois, 1);
+	assert_int_equal(deep.eois + near.eois, 4);
+	assert_int_equal(l.edges, 3);
+	member_done_on(&far, peal_pci_bridge_bus(inner));
+	member_done_on(&deep, peal_pci_bridge_bus(inner));
+	member_done(&near, &l);
+	peal_pci_bridge_free(inner);
+	peal_pci_bridge_free(port);
+	lines_done(&l);
+}
+
+/* No one listens to the lines, and a function does not care for the end of its interrupts. */
+static void eoi_of_a_bus_without_listeners_is_quiet(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f);
+	fixture_plug(&f);
+	peal_pci_function_set_intx(f.function, true);
+	assert_true(peal_pci_bus_intx_level(f.bus, 0));
+	peal_pci_bus_intx_eoi(f.bus, 0);
+	assert_true(peal_pci_bus_intx_level(f.bus, 0));
+	peal_pci_function_set_intx(f.function, false);
+	assert_false(peal_pci_bus_intx_level(f.bus, 0));
+	fixture_done(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -366,6 +438,8 @@ int main(void)
 		cmocka_unit_test(eoi_asks_the_line_s_functions_and_refires),
 		cmocka_unit_test(raised_before_plugging_shows_when_plugged),
 		cmocka_unit_test(handler_under_the_configuration_mutex_may_drive_the_line),
+		cmocka_unit_test(eoi_and_refire_go_through_bridges),
+		cmocka_unit_test(eoi_of_a_bus_without_listeners_is_quiet),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
