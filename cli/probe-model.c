@@ -78,6 +78,24 @@ static void free_blk(struct probe_model *model)
 	peal_blk_file_close(model->file);
 }
 
+static int make_rng(struct probe_model *model, struct peal_pci_function **ret)
+{
+	const struct peal_virtio_rng_config config = { .host = peal_host_default() };
+	struct peal_virtio_rng *rng;
+	int r = peal_virtio_rng_new(&rng, &config);
+
+	if (r < 0)
+		return r;
+	model->device = rng;
+	*ret = peal_virtio_rng_function(rng);
+	return 0;
+}
+
+static void free_rng(struct probe_model *model)
+{
+	peal_virtio_rng_free(model->device);
+}
+
 static int make_hello(struct probe_model *model, struct peal_pci_function **ret)
 {
 	struct hello *hello;
@@ -124,10 +142,11 @@ static void free_bridge(struct probe_model *model)
 	peal_pci_bridge_free(model->device);
 }
 
-const char *const probe_model_names[] = { "blk", "hello", "bridge", NULL };
+const char *const probe_model_names[] = { "blk", "rng", "hello", "bridge", NULL };
 
 static const struct kind kinds[] = {
 	{ .make = make_blk, .free = free_blk },
+	{ .make = make_rng, .free = free_rng },
 	{ .make = make_hello, .free = free_hello },
 	{ .make = make_bridge, .free = free_bridge, .plugs = true },
 };

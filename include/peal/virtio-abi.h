@@ -19,6 +19,7 @@ extern "C" {
 #define PEAL_VIRTIO_PCI_VENDOR 0x1af4u
 #define PEAL_VIRTIO_PCI_MODERN 0x1040u /* + device type */
 #define PEAL_VIRTIO_BLK        2u      /* §5 device types */
+#define PEAL_VIRTIO_RNG        4u
 
 /* §2.1 device status */
 #define PEAL_VIRTIO_ACKNOWLEDGE 1u

@@ -315,6 +315,39 @@ struct peal_virtio_blk_error {
 PEAL_PUBLIC void peal_virtio_blk_last_error(struct peal_virtio_blk *blk,
 					    struct peal_virtio_blk_error *ret);
 
+/* ---- the entropy device, §5.4 ---- */
+
+struct peal_virtio_rng;
+
+struct peal_virtio_rng_config {
+	const struct peal_host *host;
+	/* Fills BYTES: 0, or -errno, which breaks the queue. Called by whoever serves. NULL: the
+	 * system's getrandom(). */
+	int (*fill)(void *user, void *bytes, size_t size);
+	void *user;
+	unsigned queue_size_max; /* 0: 256 */
+	unsigned workers;        /* these as in struct peal_virtio_config */
+	unsigned spin_ns;
+};
+
+/* As peal_virtio_new(). */
+PEAL_PUBLIC int peal_virtio_rng_new(struct peal_virtio_rng **ret,
+				    const struct peal_virtio_rng_config *config);
+
+/* NULL is fine. As peal_virtio_free(). */
+PEAL_PUBLIC void peal_virtio_rng_free(struct peal_virtio_rng *rng);
+
+PEAL_PUBLIC struct peal_virtio *peal_virtio_rng_device(struct peal_virtio_rng *rng);
+PEAL_PUBLIC struct peal_pci_function *peal_virtio_rng_function(struct peal_virtio_rng *rng);
+
+struct peal_virtio_rng_counters {
+	uint64_t bytes;  /* given to the driver */
+	uint64_t failed; /* chains that broke the queue: no source, or a buffer to be read */
+};
+
+PEAL_PUBLIC void peal_virtio_rng_counters(const struct peal_virtio_rng *rng,
+					  struct peal_virtio_rng_counters *ret);
+
 #ifdef __cplusplus
 }
 #endif
