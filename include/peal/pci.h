@@ -82,7 +82,12 @@ PEAL_PUBLIC uint64_t peal_pci_config_read(struct peal_pci_function *function, ui
 PEAL_PUBLIC void peal_pci_config_write(struct peal_pci_function *function, uint32_t offset,
 				       unsigned size, uint64_t value);
 
-/* Back to the state after power-on: registers, MSI-X, then ops->reset. As Function Level Reset. */
+/*
+ * Back to the state after power-on: registers, MSI-X, MSI, then ops->reset. The guest's own resets
+ * do the same, but a Function Level Reset keeps what belongs to the link (Max_Payload_Size, Link
+ * Control), and like a secondary bus reset or the way out of D3hot the sticky bits of Advanced
+ * Error Reporting (PCIe 6.6.2, 7.4).
+ */
 PEAL_PUBLIC void peal_pci_function_reset(struct peal_pci_function *function);
 
 /* Command.BusMaster: may the function read and write memory? */
@@ -168,8 +173,10 @@ PEAL_PUBLIC void peal_pci_bar_write(struct peal_pci_function *function, unsigned
  * Adds a capability of SIZE bytes with the given id; ROWS (static, borrowed) describe it, beginning
  * with PEAL_PCI_CAPABILITY_HEADER, and OWNER is given to their hooks. POSITION 0: the next free
  * dword-aligned place. The position goes to *RET (may be NULL).
- * -EINVAL: does not fit, overlaps, unaligned. -ENOSPC: no room.
+ * -EINVAL: does not fit, overlaps, unaligned. -ENOSPC: no room, or there are PEAL_PCI_CAPABILITIES
+ * already; the functions below add one each and answer the same. Nothing is changed then.
  */
+#define PEAL_PCI_CAPABILITIES (PEAL_REG_GROUPS - 1) /* of both kinds, beside the header */
 PEAL_PUBLIC int peal_pci_function_add_capability(struct peal_pci_function *function, uint8_t id,
 						 uint8_t position, uint8_t size,
 						 const struct peal_reg *rows, unsigned nrows,
@@ -184,26 +191,38 @@ PEAL_PUBLIC void peal_pci_function_set_config(struct peal_pci_function *function
 PEAL_PUBLIC int peal_pci_function_add_vendor(struct peal_pci_function *function, const void *bytes,
 					     uint8_t size, uint8_t *ret);
 
-/* Power Management: D0 and D3hot; leaving D3hot resets the function (No_Soft_Reset = 0). */
+/*
+ * Power Management: D0 and D3hot; leaving D3hot resets the function (No_Soft_Reset = 0).
+ * -EBUSY: the function has it.
+ */
 PEAL_PUBLIC int peal_pci_function_add_power_management(struct peal_pci_function *function);
 
-/* PCI Express endpoint (version 2) with Function Level Reset. */
+/* PCI Express endpoint (version 2) with Function Level Reset. -EBUSY: the function has it. */
 PEAL_PUBLIC int peal_pci_function_add_pci_express(struct peal_pci_function *function);
 
+/* The row of the four bytes that every extended capability begins with: put it first. */
+#define PEAL_PCI_EXTENDED_HEADER                                               \
+	{                                                                      \
+		.offset = 0, .width = 4, .name = "Extended Capability Header", \
+		.section = "PCIe 7.6.3"                                        \
+	}
+
 /*
- * Adds an extended capability of SIZE bytes behind the others, from 0x100; ROWS begin behind the
- * four bytes of header or describe them, which the function fills. Otherwise as add_capability.
- * -ENOTSUP: the function has no PCI Express capability, so no extended configuration space.
+ * Adds an extended capability of SIZE bytes, a multiple of 4, behind the others, from 0x100. ROWS
+ * describe all of it, beginning with PEAL_PCI_EXTENDED_HEADER, whose value the function fills in.
+ * Otherwise as add_capability.
+ * -EINVAL: SIZE, or a VERSION past 15. -ENOTSUP: the function has no PCI Express capability, so no
+ * extended configuration space.
  */
 PEAL_PUBLIC int peal_pci_function_add_extended(struct peal_pci_function *function, uint16_t id,
 					       uint8_t version, uint16_t size,
 					       const struct peal_reg *rows, unsigned nrows,
 					       void *owner, uint16_t *ret);
 
-/* Advanced Error Reporting: registers for errors that the device does not make. */
+/* Advanced Error Reporting: registers for errors that the device does not make. -EBUSY: has it. */
 PEAL_PUBLIC int peal_pci_function_add_aer(struct peal_pci_function *function);
 
-/* Device serial number, an EUI-64. */
+/* Device serial number, an EUI-64. -EBUSY: the function has one. */
 PEAL_PUBLIC int peal_pci_function_add_serial_number(struct peal_pci_function *function,
 						    uint64_t number);
 

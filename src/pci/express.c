@@ -60,6 +60,8 @@ bool pci_is_powered_down(const struct peal_pci_function *function)
 
 int peal_pci_function_add_power_management(struct peal_pci_function *function)
 {
+	if (function->power_management)
+		return -EBUSY;
 	return peal_pci_function_add_capability(function, PCI_CAP_ID_PM, 0, PM_SIZE,
 						pci_power_management_rows,
 						pci_power_management_nrows, function,
@@ -73,7 +75,7 @@ static void write_device_control(void *owner, const struct peal_reg_write *write
 	/* Initiate Function Level Reset always reads 0: it is in no mask (§7.5.3.4). */
 	if (write->raw & write->written & EXPRESS_INITIATE_FLR &&
 	    peal_reg_get(function->image, function->express + 4u, 4) & EXPRESS_FLR_CAPABLE)
-		function->deferred |= PCI_DEFERRED_RESET;
+		function->deferred |= PCI_DEFERRED_FLR;
 }
 
 /* clang-format off */
@@ -107,10 +109,13 @@ const unsigned pci_express_nrows = PEAL_COUNT_OF(pci_express_rows);
 
 int peal_pci_function_add_pci_express(struct peal_pci_function *function)
 {
-	int r = peal_pci_function_add_capability(function, PCI_CAP_ID_EXPRESS, 0, EXPRESS_SIZE,
-						 pci_express_rows, pci_express_nrows, function,
-						 &function->express);
+	int r;
 
+	if (function->express)
+		return -EBUSY;
+	r = peal_pci_function_add_capability(function, PCI_CAP_ID_EXPRESS, 0, EXPRESS_SIZE,
+					     pci_express_rows, pci_express_nrows, function,
+					     &function->express);
 	/* Extended configuration space comes with PCI Express (§7.2). */
 	if (r == 0)
 		function->config_size = PEAL_PCI_CONFIG_SIZE;

@@ -13,12 +13,6 @@
 #define AER_SIZE    0x2cu
 #define SERIAL_SIZE 12u
 
-#define HEADER_ROW                                                             \
-	{                                                                      \
-		.offset = 0, .width = 4, .name = "Extended Capability Header", \
-		.section = "PCIe 7.6.3"                                        \
-	}
-
 int peal_pci_function_add_extended(struct peal_pci_function *function, uint16_t id, uint8_t version,
 				   uint16_t size, const struct peal_reg *rows, unsigned nrows,
 				   void *owner, uint16_t *ret)
@@ -34,6 +28,7 @@ int peal_pci_function_add_extended(struct peal_pci_function *function, uint16_t 
 	int r;
 
 	PEAL_ASSERT(!function->bus);
+	PEAL_ASSERT(nrows > 0 && rows[0].offset == 0 && rows[0].width == 4);
 	if (function->config_size < PEAL_PCI_CONFIG_SIZE)
 		return -ENOTSUP;
 	if (size < 4 || size % 4 || version > 15)
@@ -62,7 +57,7 @@ int peal_pci_function_add_extended(struct peal_pci_function *function, uint16_t 
 
 /* clang-format off */
 const struct peal_reg pci_aer_rows[] = {
-	HEADER_ROW,
+	PEAL_PCI_EXTENDED_HEADER,
 	{ .offset = 0x04, .width = 4, .w1c = 0x07fff030, .name = "Uncorrectable Error Status",
 	  .section = "PCIe 7.8.4.2" },
 	{ .offset = 0x08, .width = 4, .reset = 0x00400000, .rw = 0x07fff030,
@@ -81,7 +76,7 @@ const struct peal_reg pci_aer_rows[] = {
 const unsigned pci_aer_nrows = PEAL_COUNT_OF(pci_aer_rows);
 
 const struct peal_reg pci_serial_rows[] = {
-	HEADER_ROW,
+	PEAL_PCI_EXTENDED_HEADER,
 	{ .offset = 4, .width = 4, .name = "Serial Number (Lower)", .section = "PCIe 7.9.3.2" },
 	{ .offset = 8, .width = 4, .name = "Serial Number (Upper)", .section = "PCIe 7.9.3.2" },
 };
@@ -90,17 +85,21 @@ const unsigned pci_serial_nrows = PEAL_COUNT_OF(pci_serial_rows);
 
 int peal_pci_function_add_aer(struct peal_pci_function *function)
 {
+	if (function->aer)
+		return -EBUSY;
 	return peal_pci_function_add_extended(function, ID_AER, 2, AER_SIZE, pci_aer_rows,
-					      pci_aer_nrows, function, NULL);
+					      pci_aer_nrows, function, &function->aer);
 }
 
 int peal_pci_function_add_serial_number(struct peal_pci_function *function, uint64_t number)
 {
-	uint16_t at;
-	int r = peal_pci_function_add_extended(function, ID_SERIAL, 1, SERIAL_SIZE, pci_serial_rows,
-					       pci_serial_nrows, function, &at);
+	int r;
 
+	if (function->serial_number)
+		return -EBUSY;
+	r = peal_pci_function_add_extended(function, ID_SERIAL, 1, SERIAL_SIZE, pci_serial_rows,
+					   pci_serial_nrows, function, &function->serial_number);
 	if (r == 0)
-		peal_pci_function_set_config(function, at + 4u, 8, number);
+		peal_pci_function_set_config(function, function->serial_number + 4u, 8, number);
 	return r;
 }

@@ -124,7 +124,7 @@ void pci_bus_reset_functions(struct peal_pci_bus *bus)
 			continue;
 		if (function->bridge)
 			pci_bus_reset_functions(pci_bridge_secondary(function->bridge));
-		peal_pci_function_reset(function);
+		pci_function_reset(function, PCI_RESET_WARM);
 	}
 	peal_epoch_leave(&bus->epoch, token);
 }

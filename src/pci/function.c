@@ -148,8 +148,10 @@ static void settle_bridge(struct peal_pci_function *function, unsigned deferred)
 
 void pci_function_settle(struct peal_pci_function *function, unsigned deferred)
 {
-	if (deferred & PCI_DEFERRED_RESET) {
-		peal_pci_function_reset(function);
+	/* Of both at once the one that keeps less. */
+	if (deferred & (PCI_DEFERRED_RESET | PCI_DEFERRED_FLR)) {
+		pci_function_reset(function, deferred & PCI_DEFERRED_RESET ? PCI_RESET_WARM
+									   : PCI_RESET_FUNCTION);
 		return;
 	}
 	if (deferred & PCI_DEFERRED_BUS_MASTER)
@@ -158,32 +160,6 @@ void pci_function_settle(struct peal_pci_function *function, unsigned deferred)
 		update_decode(function);
 	if (function->bridge)
 		settle_bridge(function, deferred);
-}
-
-void peal_pci_function_reset(struct peal_pci_function *function)
-{
-	peal_mutex_lock(&function->mutex);
-	memcpy(function->image, function->defaults, sizeof(function->image));
-	function->powered_down = false;
-	function->deferred = 0;
-	if (function->msix)
-		pci_msix_reset(function->msix);
-	if (function->msi)
-		pci_msi_reset(function->msi);
-	peal_pci_function_set_intx(function, false);
-	pci_intx_evaluate(function);
-	peal_mutex_unlock(&function->mutex);
-
-	pci_function_update_bus_master(function);
-	update_decode(function);
-	if (function->bridge)
-		pci_bridge_update(function->bridge);
-	if (function->ops && function->ops->reset)
-		function->ops->reset(function->user);
-	if (function->msix)
-		pci_msix_clear_pending(function->msix);
-	if (function->msi)
-		pci_msi_clear_pending(function->msi);
 }
 
 bool peal_pci_function_is_bus_master(const struct peal_pci_function *function)

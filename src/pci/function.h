@@ -30,9 +30,16 @@
 /* What a configuration write leaves to do once the mutex is free again. */
 #define PCI_DEFERRED_DECODE     1u
 #define PCI_DEFERRED_BUS_MASTER 2u
+#define PCI_DEFERRED_RESET      4u
 #define PCI_DEFERRED_BRIDGE     8u
 #define PCI_DEFERRED_BUS_RESET  16u
-#define PCI_DEFERRED_RESET      4u
+#define PCI_DEFERRED_FLR        32u
+
+enum pci_reset {
+	PCI_RESET_COLD,     /* power-on */
+	PCI_RESET_WARM,     /* of the bus, or out of D3hot: sticky bits stay */
+	PCI_RESET_FUNCTION, /* Function Level Reset: and so do the link's fields */
+};
 
 struct pci_bar {
 	struct peal_pci_function *function;
@@ -74,6 +81,8 @@ struct peal_pci_function {
 	uint8_t last_capability;  /* position; 0: none yet */
 	uint8_t power_management; /* position */
 	uint8_t express;          /* position */
+	uint16_t aer;             /* position */
+	uint16_t serial_number;   /* position */
 	uint16_t last_extended;   /* position of the last extended capability; 0: none yet */
 	uint64_t past_end;        /* accesses past the end of configuration space or a BAR */
 	const struct peal_pci_function_ops *ops;
@@ -129,6 +138,9 @@ peal_reg_write_fn pci_write_status;
 
 /* Command, under the mutex, as far as the power state lets it count. */
 uint16_t pci_effective_command(const struct peal_pci_function *function);
+
+/* reset.c; without locks. */
+void pci_function_reset(struct peal_pci_function *function, enum pci_reset reset);
 
 /* Does what a configuration write deferred. Without locks. */
 void pci_function_settle(struct peal_pci_function *function, unsigned deferred);

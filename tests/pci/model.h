@@ -212,6 +212,17 @@ static inline void model_reset(struct model *m)
 	m->resets++;
 }
 
+/* Function Level Reset: Max_Payload_Size and what Link Control has to write stay (PCIe 6.6.2). */
+static inline void model_flr(struct model *m)
+{
+	uint8_t *device = &m->config[m->express + 8], *link = &m->config[m->express + 16];
+	unsigned old_device = *device, old_link = *link;
+
+	model_reset(m);
+	*device = (uint8_t)((*device & 0x1f) | (old_device & 0xe0));
+	*link = (uint8_t)((*link & 0x3c) | (old_link & 0xc3));
+}
+
 static inline uint64_t model_config_read(struct model *m, uint32_t offset, unsigned size)
 {
 	if (offset > MODEL_CONFIG || size > MODEL_CONFIG - offset) {
@@ -225,7 +236,7 @@ static inline void model_config_write(struct model *m, uint32_t offset, unsigned
 				      uint64_t value)
 {
 	unsigned power = m->config[m->pm + 4] & 3, now;
-	bool off = model_is_off(m), reset = false;
+	bool off = model_is_off(m), flr = false;
 
 	if (offset > MODEL_CONFIG || size > MODEL_CONFIG - offset) {
 		m->past_end++;
@@ -236,20 +247,21 @@ static inline void model_config_write(struct model *m, uint32_t offset, unsigned
 
 		m->config[at] = (uint8_t)((m->config[at] & ~m->rw[at]) | (byte & m->rw[at]));
 		m->config[at] = (uint8_t)(m->config[at] & ~(byte & m->w1c[at]));
-		reset |= at == m->express + 9 && byte & 0x80; /* Initiate FLR */
+		flr |= at == m->express + 9 && byte & 0x80; /* Initiate FLR */
 	}
 	now = m->config[m->pm + 4] & 3;
 	if (now == 1 || now == 2) /* D1 and D2 are not supported */
 		m->config[m->pm + 4] = (uint8_t)((m->config[m->pm + 4] & ~3u) | power);
-	reset |= power == 3 && now == 0;
 	if (off && !model_is_off(m)) {
 		for (unsigned v = 0; v < MODEL_VECTORS; v++) {
 			if (!model_is_masked(m, v))
 				model_unmasked(m, v);
 		}
 	}
-	if (reset)
+	if (power == 3 && now == 0)
 		model_reset(m);
+	else if (flr)
+		model_flr(m);
 }
 
 /* ---- BAR 0 ---- */

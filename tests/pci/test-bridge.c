@@ -473,6 +473,33 @@ static void secondary_bus_reset_reaches_every_level(void **state)
 	deep_done(&d);
 }
 
+/* As Function Level Reset, but for the fields of the link (PCIe 6.6.1, 7.4). */
+static void secondary_bus_reset_keeps_sticky_bits(void **state)
+{
+	struct peal_pci_function_config config;
+	struct peal_pci_function *function;
+	struct tree t;
+	unsigned express;
+
+	(void)state;
+	init(&t);
+	config = function_config(&t.f);
+	assert_int_equal(peal_pci_function_new(&function, &config), 0);
+	assert_int_equal(peal_pci_function_add_pci_express(function), 0);
+	assert_int_equal(peal_pci_function_add_aer(function), 0);
+	assert_int_equal(peal_pci_bus_plug(peal_pci_bridge_bus(t.port), 2 << 3, function), 0);
+	express = find_capability(function, ID_EXPRESS, 0);
+	peal_pci_config_write(function, express + 8, 2, 0x28b0);
+	peal_pci_config_write(function, 0x108, 4, 0x00100000);
+	port_write(&t, CONTROL, 2, 0x40);
+	assert_int_equal(peal_pci_config_read(function, express + 8, 2), 0x2810);
+	assert_int_equal(peal_pci_config_read(function, 0x108, 4), 0x00100000);
+	peal_pci_bus_unplug(peal_pci_bridge_bus(t.port), function);
+	assert_int_equal(peal_pci_config_read(function, 0x108, 4), 0x00400000);
+	peal_pci_function_free(function);
+	done(&t);
+}
+
 static void host_ecam_writes_where_it_reads(void **state)
 {
 	struct deep d;
@@ -574,6 +601,7 @@ int main(void)
 		cmocka_unit_test(renumbering_names_the_requester_of_msi_two_levels_down),
 		cmocka_unit_test(bus_master_of_every_bridge_on_the_way_counts),
 		cmocka_unit_test(secondary_bus_reset_reaches_every_level),
+		cmocka_unit_test(secondary_bus_reset_keeps_sticky_bits),
 		cmocka_unit_test(host_ecam_writes_where_it_reads),
 		cmocka_unit_test(port_has_a_line_of_its_own),
 		cmocka_unit_test(creation_refuses_what_a_function_does),

@@ -5,6 +5,7 @@
 static void extended_capabilities_need_extended_space_and_room(void **state)
 {
 	static const struct peal_reg rows[] = {
+		PEAL_PCI_EXTENDED_HEADER,
 		{ .offset = 4, .width = 4, .rw = 0xff, .name = "A register", .section = "none" },
 	};
 	struct fixture f;
@@ -14,29 +15,119 @@ static void extended_capabilities_need_extended_space_and_room(void **state)
 
 	(void)state;
 	fixture_init(&f);
-	r = peal_pci_function_add_extended(f.function, 0xb, 1, 8, rows, 1, NULL, &at);
+	r = peal_pci_function_add_extended(f.function, 0xb, 1, 8, rows, 2, NULL, &at);
 	assert_int_equal(r, -ENOTSUP);
 	assert_int_equal(peal_pci_function_add_pci_express(f.function), 0);
-	r = peal_pci_function_add_extended(f.function, 0xb, 1, 2, rows, 1, NULL, &at);
+	r = peal_pci_function_add_extended(f.function, 0xb, 1, 2, rows, 2, NULL, &at);
 	assert_int_equal(r, -EINVAL);
-	r = peal_pci_function_add_extended(f.function, 0xb, 1, 10, rows, 1, NULL, &at);
+	r = peal_pci_function_add_extended(f.function, 0xb, 1, 10, rows, 2, NULL, &at);
 	assert_int_equal(r, -EINVAL);
-	r = peal_pci_function_add_extended(f.function, 0xb, 16, 8, rows, 1, NULL, &at);
+	r = peal_pci_function_add_extended(f.function, 0xb, 16, 8, rows, 2, NULL, &at);
 	assert_int_equal(r, -EINVAL);
 	assert_int_equal(at, 0);
 	/* 0x100..0xfff is full, or the bank is. */
-	while ((r = peal_pci_function_add_extended(f.function, 0xb, 1, 1024, rows, 1, NULL, &at)) ==
+	while ((r = peal_pci_function_add_extended(f.function, 0xb, 1, 1024, rows, 2, NULL, &at)) ==
 	       0)
 		added++;
 	assert_int_equal(r, -ENOSPC);
 	assert_int_equal(added, 3);
 	for (added = 0; added < 64; added++) {
-		r = peal_pci_function_add_extended(f.function, 0xb, 1, 8, rows, 1, NULL, &at);
+		r = peal_pci_function_add_extended(f.function, 0xb, 1, 8, rows, 2, NULL, &at);
 		if (r < 0)
 			break;
 	}
 	assert_int_equal(r, -ENOSPC);
-	assert_in_range(added, 40, 47);
+	/* Three of 1 KiB, PCI Express, and then as many as there may be. */
+	assert_int_equal(added, PEAL_PCI_CAPABILITIES - 4);
+	fixture_done(&f);
+}
+
+/* Every way to add one more answers -ENOSPC, with nothing changed, though there is room. */
+static void capabilities_past_the_limit_are_refused_whole(void **state)
+{
+	static const struct peal_reg rows[] = { PEAL_PCI_EXTENDED_HEADER };
+	const struct peal_msi_config msi = { .vectors = 1 };
+	uint64_t before[64];
+	struct fixture f;
+	uint16_t extended = 0xeeee;
+	uint8_t at = 0xee;
+
+	(void)state;
+	fixture_init(&f);
+	assert_int_equal(peal_pci_function_add_pci_express(f.function), 0);
+	for (unsigned i = 1; i < PEAL_PCI_CAPABILITIES; i++)
+		assert_int_equal(peal_pci_function_add_extended(f.function, 0xb, 1, 4, rows, 1,
+								NULL, NULL),
+				 0);
+	for (unsigned i = 0; i < 64; i++)
+		before[i] = config_read(&f, 8 * i, 8);
+	assert_int_equal(peal_pci_function_add_extended(f.function, 0xb, 1, 4, rows, 1, NULL,
+							&extended),
+			 -ENOSPC);
+	assert_int_equal(peal_pci_function_add_aer(f.function), -ENOSPC);
+	assert_int_equal(peal_pci_function_add_serial_number(f.function, 1), -ENOSPC);
+	assert_int_equal(peal_pci_function_add_power_management(f.function), -ENOSPC);
+	assert_int_equal(peal_pci_function_add_vendor(f.function, "\3", 3, &at), -ENOSPC);
+	assert_int_equal(peal_pci_function_add_msi(f.function, &msi), -ENOSPC);
+	assert_int_equal(peal_pci_function_add_msix_exclusive(f.function, 4, 0), -ENOSPC);
+	assert_int_equal(extended, 0xeeee);
+	assert_int_equal(at, 0xee);
+	assert_null(peal_pci_function_msi(f.function));
+	assert_null(peal_pci_function_msix(f.function));
+	assert_int_equal(peal_pci_bar_size(f.function, 0), 0);
+	for (unsigned i = 0; i < 64; i++)
+		assert_int_equal(config_read(&f, 8 * i, 8), before[i]);
+	fixture_done(&f);
+}
+
+/* Those of which a function has one. */
+static void second_capability_of_its_kind_is_refused(void **state)
+{
+	const struct peal_msi_config msi = { .vectors = 1 };
+	uint64_t before[64];
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f);
+	for (unsigned time = 0; time < 2; time++) {
+		int r = time ? -EBUSY : 0;
+
+		assert_int_equal(peal_pci_function_add_power_management(f.function), r);
+		assert_int_equal(peal_pci_function_add_pci_express(f.function), r);
+		assert_int_equal(peal_pci_function_add_msi(f.function, &msi), r);
+		assert_int_equal(peal_pci_function_add_msix_exclusive(f.function, 4, 0), r);
+		assert_int_equal(peal_pci_function_add_aer(f.function), r);
+		assert_int_equal(peal_pci_function_add_serial_number(f.function, 7), r);
+		for (unsigned i = 0; i < 64; i++) {
+			if (time)
+				assert_int_equal(config_read(&f, 8 * i, 8), before[i]);
+			before[i] = config_read(&f, 8 * i, 8);
+		}
+	}
+	fixture_done(&f);
+}
+
+static void extended_header_is_the_function_s(void **state)
+{
+	static const struct peal_reg rows[] = {
+		PEAL_PCI_EXTENDED_HEADER,
+		{ .offset = 4, .width = 4, .rw = 0xff, .name = "A register", .section = "none" },
+	};
+	struct fixture f;
+	uint16_t at;
+
+	(void)state;
+	fixture_init(&f);
+	assert_int_equal(peal_pci_function_add_pci_express(f.function), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(peal_pci_function_add_extended(f.function, 0xb, 1, 8, rows, 2,
+								NULL, &at),
+				 0);
+		assert_int_equal(at, 0x100 + 8 * i);
+	}
+	config_write(&f, 0x100, 8, ~UINT64_C(0));
+	assert_int_equal(config_read(&f, 0x100, 8), UINT64_C(0xff1081000b));
+	assert_int_equal(config_read(&f, 0x108, 8), 0x0001000b);
 	fixture_done(&f);
 }
 
@@ -135,6 +226,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(extended_capabilities_need_extended_space_and_room),
+		cmocka_unit_test(capabilities_past_the_limit_are_refused_whole),
+		cmocka_unit_test(second_capability_of_its_kind_is_refused),
+		cmocka_unit_test(extended_header_is_the_function_s),
 		cmocka_unit_test(bar_whose_device_only_writes_reads_zero),
 		cmocka_unit_test(consumer_of_two_callbacks_may_fail_an_announcement),
 		cmocka_unit_test(msi_without_memory_leaves_nothing),

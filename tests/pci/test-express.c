@@ -335,6 +335,103 @@ static void raises_of_a_device_that_is_being_reset_leave_no_pending_bit(void **s
 	fixture_done(&f);
 }
 
+/* ---- what survives which reset ---- */
+
+#define LINK_CONTROL 16u
+#define AER          0x100u
+
+/* Max_Payload_Size, and ASPM, Common Clock and Extended Synch of Link Control. */
+static void write_what_may_survive(struct powered *p)
+{
+	config_write(&p->f, p->express + DEVICE_CONTROL, 2, 0x5fbf); /* not FLR; 4096 bytes */
+	config_write(&p->f, p->express + LINK_CONTROL, 2, 0xffff);
+	config_write(&p->f, AER + 8, 4, 0x00100000);
+	config_write(&p->f, AER + 12, 4, 0x00001000);
+	config_write(&p->f, AER + 20, 4, 0x00000041);
+}
+
+static void assert_link(struct powered *p, bool kept)
+{
+	assert_int_equal(config_read(&p->f, p->express + DEVICE_CONTROL, 2),
+			 kept ? 0x28b0 : 0x2810);
+	assert_int_equal(config_read(&p->f, p->express + LINK_CONTROL, 2), kept ? 0xc3 : 0);
+}
+
+static void assert_sticky(struct powered *p, bool kept)
+{
+	assert_int_equal(config_read(&p->f, AER + 8, 4), kept ? 0x00100000 : 0x00400000);
+	assert_int_equal(config_read(&p->f, AER + 12, 4), kept ? 0x00001000 : 0x00462030);
+	assert_int_equal(config_read(&p->f, AER + 20, 4), kept ? 0x00000041 : 0x0000e000);
+}
+
+static void powered_init_aer(struct powered *p)
+{
+	powered_init(p);
+	fixture_unplug(&p->f);
+	assert_int_equal(peal_pci_function_add_aer(p->f.function), 0);
+	/* An error that the device found before. */
+	peal_pci_function_set_config(p->f.function, AER + 4, 4, 0x00005000);
+	fixture_plug(&p->f);
+}
+
+static void flr_keeps_the_fields_of_the_link_and_sticky_bits(void **state)
+{
+	struct powered p;
+
+	(void)state;
+	powered_init_aer(&p);
+	write_what_may_survive(&p);
+	config_write(&p.f, AER + 4, 4, 0x00001000); /* write 1 to clear */
+	config_write(&p.f, p.express + DEVICE_CONTROL, 2, 0x7fbf | INITIATE_FLR);
+	assert_int_equal(p.f.device.resets, 2); /* one is of unplugging */
+	assert_link(&p, true);
+	assert_sticky(&p, true);
+	assert_int_equal(config_read(&p.f, AER + 4, 4), 0x00004000);
+	fixture_done(&p.f);
+}
+
+/* The write that initiates it also writes Max_Payload_Size, and that is what stays. */
+static void flr_keeps_the_payload_size_that_came_with_it(void **state)
+{
+	struct powered p;
+
+	(void)state;
+	powered_init_aer(&p);
+	config_write(&p.f, p.express + DEVICE_CONTROL, 2, 0x2840 | INITIATE_FLR);
+	assert_int_equal(config_read(&p.f, p.express + DEVICE_CONTROL, 2), 0x2850);
+	fixture_done(&p.f);
+}
+
+static void leaving_d3hot_keeps_sticky_bits_only(void **state)
+{
+	struct powered p;
+
+	(void)state;
+	powered_init_aer(&p);
+	write_what_may_survive(&p);
+	config_write(&p.f, p.pm + PMCSR, 2, D3HOT);
+	config_write(&p.f, p.pm + PMCSR, 2, D0);
+	assert_link(&p, false);
+	assert_sticky(&p, true);
+	fixture_done(&p.f);
+}
+
+static void power_on_keeps_nothing(void **state)
+{
+	struct powered p;
+
+	(void)state;
+	powered_init_aer(&p);
+	write_what_may_survive(&p);
+	config_write(&p.f, AER + 4, 4, 0xffffffff);
+	assert_int_equal(config_read(&p.f, AER + 4, 4), 0);
+	peal_pci_function_reset(p.f.function);
+	assert_link(&p, false);
+	assert_sticky(&p, false);
+	assert_int_equal(config_read(&p.f, AER + 4, 4), 0x00005000);
+	fixture_done(&p.f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -348,6 +445,10 @@ int main(void)
 		cmocka_unit_test(function_level_reset_resets_everything_and_reads_zero),
 		cmocka_unit_test(device_control_without_the_flr_bit_resets_nothing),
 		cmocka_unit_test(flr_wakes_from_d3hot),
+		cmocka_unit_test(flr_keeps_the_fields_of_the_link_and_sticky_bits),
+		cmocka_unit_test(flr_keeps_the_payload_size_that_came_with_it),
+		cmocka_unit_test(leaving_d3hot_keeps_sticky_bits_only),
+		cmocka_unit_test(power_on_keeps_nothing),
 		cmocka_unit_test(raises_of_a_device_that_is_being_reset_leave_no_pending_bit),
 	};
 
