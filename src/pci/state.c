@@ -13,6 +13,7 @@
  * Pending bits are u64 words. What is loaded is checked whole before anything changes: sizes and
  * counts are the function's own, and every bit that the guest cannot write is what it is here.
  */
+#include "base/cursor.h"
 #include "msi.h"
 #include "msix.h"
 
@@ -25,41 +26,6 @@
 #define SAVED_ENTRY        20u /* bytes of an MSI-X vector */
 #define USES_MAX           0x7fffffffu
 
-/* A place in the bytes; out of bounds is remembered and then nothing moves. */
-struct cursor {
-	uint8_t *bytes;
-	size_t size;
-	size_t at;
-	bool bad;
-};
-
-static uint8_t *advance(struct cursor *c, size_t size)
-{
-	uint8_t *here = c->bytes ? c->bytes + c->at : NULL;
-
-	if (c->bad || !peal_in_range(c->at, size, c->size)) {
-		c->bad = true;
-		return NULL;
-	}
-	c->at += size;
-	return here;
-}
-
-static void put(struct cursor *c, size_t size, uint64_t value)
-{
-	uint8_t *to = advance(c, size);
-
-	if (to)
-		peal_store_le(to, size, value);
-}
-
-static uint64_t take(struct cursor *c, size_t size)
-{
-	const uint8_t *from = advance(c, size);
-
-	return from ? peal_load_le(from, size) : 0;
-}
-
 static unsigned pending_words(const struct pci_vectors *vectors)
 {
 	return (vectors->count + 63) / 64;
@@ -67,7 +33,7 @@ static unsigned pending_words(const struct pci_vectors *vectors)
 
 /* ---- saving ---- */
 
-static void put_pending(struct cursor *c, const struct pci_vectors *vectors)
+static void put_pending(struct peal_cursor *c, const struct pci_vectors *vectors)
 {
 	for (unsigned word = 0; word < pending_words(vectors); word++) {
 		uint64_t bits = 0;
@@ -76,13 +42,13 @@ static void put_pending(struct cursor *c, const struct pci_vectors *vectors)
 			if (pci_vectors_state(vectors, i) & PCI_VECTOR_PENDING)
 				bits |= PEAL_BIT(i % 64);
 		}
-		put(c, 8, bits);
+		peal_cursor_put(c, 8, bits);
 	}
 }
 
-static void put_msix(struct cursor *c, struct peal_msix *msix)
+static void put_msix(struct peal_cursor *c, struct peal_msix *msix)
 {
-	put(c, 4, msix ? msix->vectors.count : 0);
+	peal_cursor_put(c, 4, msix ? msix->vectors.count : 0);
 	if (!msix)
 		return;
 	peal_mutex_lock(&msix->vectors.mutex);
@@ -93,18 +59,18 @@ static void put_msix(struct cursor *c, struct peal_msix *msix)
 	for (unsigned i = 0; i < msix->vectors.count; i++) {
 		const struct peal_msi_msg msg = pci_vectors_message(&msix->vectors, i);
 
-		put(c, 8, msg.address);
-		put(c, 4, msg.data);
-		put(c, 4, msix->vectors.list[i].control);
-		put(c, 4, msix->vectors.list[i].uses);
+		peal_cursor_put(c, 8, msg.address);
+		peal_cursor_put(c, 4, msg.data);
+		peal_cursor_put(c, 4, msix->vectors.list[i].control);
+		peal_cursor_put(c, 4, msix->vectors.list[i].uses);
 	}
 	put_pending(c, &msix->vectors);
 	peal_mutex_unlock(&msix->vectors.mutex);
 }
 
-static void put_msi(struct cursor *c, struct peal_msi *msi)
+static void put_msi(struct peal_cursor *c, struct peal_msi *msi)
 {
-	put(c, 4, msi ? msi->vectors.count : 0);
+	peal_cursor_put(c, 4, msi ? msi->vectors.count : 0);
 	if (!msi)
 		return;
 	peal_mutex_lock(&msi->vectors.mutex);
@@ -112,7 +78,7 @@ static void put_msi(struct cursor *c, struct peal_msi *msi)
 	pci_vectors_poll(&msi->vectors, 0, msi->vectors.count);
 	pci_vectors_commit(&msi->vectors);
 	for (unsigned i = 0; i < msi->vectors.count; i++)
-		put(c, 4, msi->vectors.list[i].uses);
+		peal_cursor_put(c, 4, msi->vectors.list[i].uses);
 	put_pending(c, &msi->vectors);
 	peal_mutex_unlock(&msi->vectors.mutex);
 }
@@ -133,19 +99,20 @@ size_t peal_pci_function_state_size(const struct peal_pci_function *function)
 int peal_pci_function_save(struct peal_pci_function *function, void *bytes, size_t size)
 {
 	size_t total = peal_pci_function_state_size(function);
-	struct cursor c = { .bytes = bytes, .size = total };
+	struct peal_cursor c = { .bytes = bytes, .size = total };
 
 	if (size < total)
 		return -ENOSPC;
-	put(&c, 4, MAGIC);
-	put(&c, 4, VERSION);
-	put(&c, 4, total);
+	peal_cursor_put(&c, 4, MAGIC);
+	peal_cursor_put(&c, 4, VERSION);
+	peal_cursor_put(&c, 4, total);
 	peal_mutex_lock(&function->mutex);
-	put(&c, 4, function->config_size);
-	memcpy(advance(&c, function->config_size), function->image, function->config_size);
+	peal_cursor_put(&c, 4, function->config_size);
+	memcpy(peal_cursor_advance(&c, function->config_size), function->image,
+	       function->config_size);
 	put_msix(&c, function->msix);
 	put_msi(&c, function->msi);
-	put(&c, 4, pci_intx_wish(function));
+	peal_cursor_put(&c, 4, pci_intx_wish(function));
 	peal_mutex_unlock(&function->mutex);
 	PEAL_ASSERT(!c.bad && c.at == total);
 	return 0;
@@ -200,10 +167,10 @@ static bool config_is_possible(const struct peal_pci_function *function, const u
  * USES: those of the vectors, STRIDE bytes apart. A vector pends only while it, or with MSI one
  * behind it that is raised as it, is in use; and no count may be near its end.
  */
-static bool pending_is_possible(struct cursor *c, const struct pci_vectors *vectors,
+static bool pending_is_possible(struct peal_cursor *c, const struct pci_vectors *vectors,
 				const uint8_t *uses, size_t stride, bool shared)
 {
-	const uint8_t *bits = advance(c, 8 * (size_t)pending_words(vectors));
+	const uint8_t *bits = peal_cursor_advance(c, 8 * (size_t)pending_words(vectors));
 	bool used = false;
 
 	if (!bits)
@@ -220,14 +187,14 @@ static bool pending_is_possible(struct cursor *c, const struct pci_vectors *vect
 	return true;
 }
 
-static bool msix_is_possible(struct cursor *c, const struct peal_msix *msix)
+static bool msix_is_possible(struct peal_cursor *c, const struct peal_msix *msix)
 {
-	uint64_t count = take(c, 4);
+	uint64_t count = peal_cursor_take(c, 4);
 	const uint8_t *entries;
 
 	if (count != (msix ? msix->vectors.count : 0))
 		return false;
-	entries = advance(c, SAVED_ENTRY * count);
+	entries = peal_cursor_advance(c, SAVED_ENTRY * count);
 	for (uint64_t i = 0; entries && i < count; i++) {
 		if (peal_load_le(entries + SAVED_ENTRY * i, 4) & 3 ||
 		    peal_load_le(entries + SAVED_ENTRY * i + 12, 4) & MSIX_RESERVED)
@@ -237,56 +204,56 @@ static bool msix_is_possible(struct cursor *c, const struct peal_msix *msix)
 			 pending_is_possible(c, &msix->vectors, entries + 16, SAVED_ENTRY, false));
 }
 
-static bool msi_is_possible(struct cursor *c, const struct peal_msi *msi)
+static bool msi_is_possible(struct peal_cursor *c, const struct peal_msi *msi)
 {
-	uint64_t count = take(c, 4);
+	uint64_t count = peal_cursor_take(c, 4);
 	const uint8_t *uses;
 
 	if (count != (msi ? msi->vectors.count : 0))
 		return false;
-	uses = advance(c, 4 * count);
+	uses = peal_cursor_advance(c, 4 * count);
 	return !msi || (uses && pending_is_possible(c, &msi->vectors, uses, 4, true));
 }
 
-static bool is_loadable(const struct peal_pci_function *function, struct cursor c)
+static bool is_loadable(const struct peal_pci_function *function, struct peal_cursor c)
 {
 	const uint8_t *config;
 
-	if (take(&c, 4) != MAGIC || take(&c, 4) != VERSION || take(&c, 4) != c.size ||
-	    take(&c, 4) != function->config_size)
+	if (peal_cursor_take(&c, 4) != MAGIC || peal_cursor_take(&c, 4) != VERSION ||
+	    peal_cursor_take(&c, 4) != c.size || peal_cursor_take(&c, 4) != function->config_size)
 		return false;
-	config = advance(&c, function->config_size);
+	config = peal_cursor_advance(&c, function->config_size);
 	return config && config_is_possible(function, config) &&
 	       msix_is_possible(&c, function->msix) && msi_is_possible(&c, function->msi) &&
-	       take(&c, 4) <= 1 && !c.bad && c.at == c.size;
+	       peal_cursor_take(&c, 4) <= 1 && !c.bad && c.at == c.size;
 }
 
 /* ---- loading: all is masked before, and unmasked last ---- */
 
-static void take_pending(struct cursor *c, struct pci_vectors *vectors)
+static void take_pending(struct peal_cursor *c, struct pci_vectors *vectors)
 {
 	for (unsigned word = 0; word < pending_words(vectors); word++) {
-		uint64_t bits = take(c, 8);
+		uint64_t bits = peal_cursor_take(c, 8);
 
 		for (unsigned i = word * 64; i < vectors->count && i < word * 64 + 64; i++)
 			pci_vectors_set_pending(vectors, i, bits >> (i % 64) & 1);
 	}
 }
 
-static void load_msix(struct cursor *c, struct peal_msix *msix)
+static void load_msix(struct peal_cursor *c, struct peal_msix *msix)
 {
-	(void)take(c, 4);
+	(void)peal_cursor_take(c, 4);
 	if (!msix)
 		return;
 	peal_mutex_lock(&msix->vectors.mutex);
 	pci_vectors_begin(&msix->vectors);
 	for (unsigned i = 0; i < msix->vectors.count; i++) {
-		uint64_t address = take(c, 8);
-		uint32_t data = (uint32_t)take(c, 4);
+		uint64_t address = peal_cursor_take(c, 8);
+		uint32_t data = (uint32_t)peal_cursor_take(c, 4);
 
 		pci_vectors_set_message(&msix->vectors, i, address, data);
-		msix->vectors.list[i].control = (uint32_t)take(c, 4);
-		pci_vectors_set_uses(&msix->vectors, i, (uint32_t)take(c, 4));
+		msix->vectors.list[i].control = (uint32_t)peal_cursor_take(c, 4);
+		pci_vectors_set_uses(&msix->vectors, i, (uint32_t)peal_cursor_take(c, 4));
 	}
 	take_pending(c, &msix->vectors);
 	for (unsigned i = 0; i < msix->vectors.count; i++)
@@ -296,22 +263,21 @@ static void load_msix(struct cursor *c, struct peal_msix *msix)
 	peal_mutex_unlock(&msix->vectors.mutex);
 }
 
-static void load_msi(struct cursor *c, struct peal_msi *msi)
+static void load_msi(struct peal_cursor *c, struct peal_msi *msi)
 {
-	(void)take(c, 4);
+	(void)peal_cursor_take(c, 4);
 	if (!msi)
 		return;
 	peal_mutex_lock(&msi->vectors.mutex);
 	for (unsigned i = 0; i < msi->vectors.count; i++)
-		pci_vectors_set_uses(&msi->vectors, i, (uint32_t)take(c, 4));
+		pci_vectors_set_uses(&msi->vectors, i, (uint32_t)peal_cursor_take(c, 4));
 	take_pending(c, &msi->vectors);
 	peal_mutex_unlock(&msi->vectors.mutex);
 }
 
 int peal_pci_function_load(struct peal_pci_function *function, const void *bytes, size_t size)
 {
-	/* Nothing is written through this one. */
-	struct cursor c = { .bytes = (uint8_t *)(uintptr_t)bytes, .size = size };
+	struct peal_cursor c = peal_cursor_reader(bytes, size);
 
 	peal_mutex_lock(&function->mutex);
 	if (!is_loadable(function, c)) {
@@ -323,11 +289,12 @@ int peal_pci_function_load(struct peal_pci_function *function, const void *bytes
 	if (function->msi)
 		pci_msi_stop(function->msi);
 	c.at = 4 * 4;
-	memcpy(function->image, advance(&c, function->config_size), function->config_size);
+	memcpy(function->image, peal_cursor_advance(&c, function->config_size),
+	       function->config_size);
 	function->powered_down = pci_is_powered_down(function);
 	load_msix(&c, function->msix);
 	load_msi(&c, function->msi);
-	peal_pci_function_set_intx(function, take(&c, 4));
+	peal_pci_function_set_intx(function, peal_cursor_take(&c, 4));
 	peal_mutex_unlock(&function->mutex);
 
 	/* What unmasks comes when messages can leave. */
