@@ -62,7 +62,8 @@ struct peal_pci_function_config {
 	uint8_t revision_id;
 	uint8_t interrupt_pin; /* 0 none, 1..4 = INTA#..INTD# */
 	bool multifunction;
-	uint32_t class_code;                     /* base class << 16 | sub-class << 8 | interface */
+	bool no_messages;    /* the platform takes none: MSI and MSI-X are refused, INTx is left */
+	uint32_t class_code; /* base class << 16 | sub-class << 8 | interface */
 	const struct peal_pci_function_ops *ops; /* NULL: nothing to do */
 	void *user;
 };
@@ -241,7 +242,7 @@ struct peal_msix_config {
  * Adds MSI-X. -EINVAL with nothing changed: vectors outside 1..2048, a BAR that is not there or not
  * memory, unaligned offsets, a table or PBA that does not fit its BAR, table and PBA overlapping, a
  * position that is taken. -EBUSY: the function has MSI-X. -ENOSPC: no room for the capability.
- * -ENOMEM.
+ * -ENOTSUP: the platform takes no messages (no_messages). -ENOMEM.
  */
 PEAL_PUBLIC int peal_pci_function_add_msix(struct peal_pci_function *function,
 					   const struct peal_msix_config *config);
@@ -358,7 +359,7 @@ struct peal_msi_config {
 /*
  * Adds MSI. Vectors work as those of MSI-X: masked while their mask bit is set or MSI is not
  * enabled, or while MSI-X is. -EINVAL: not that many vectors, or the position is taken. -EBUSY: the
- * function has MSI. -ENOMEM.
+ * function has MSI. -ENOTSUP: the platform takes no messages. -ENOMEM.
  */
 PEAL_PUBLIC int peal_pci_function_add_msi(struct peal_pci_function *function,
 					  const struct peal_msi_config *config);
@@ -407,7 +408,7 @@ struct peal_pci_bus_config {
 	struct peal_space *memory; /* where memory BARs appear: PCI address = address here */
 	struct peal_space *io;     /* where I/O BARs appear; NULL: they do not decode */
 	struct peal_space *dma;    /* what the functions read and write */
-	struct peal_msi_sink sink; /* where their messages go */
+	struct peal_msi_sink sink; /* where their messages go; ops NULL: the platform takes none */
 	/*
 	 * The level of the bus's line PIN (0..3 = INTA#..INTD#, after the swizzle of device numbers)
 	 * changed, or it is still asserted after an EOI. Leaf: locks of functions and the bus may be
@@ -426,7 +427,10 @@ PEAL_PUBLIC int peal_pci_bus_new(struct peal_pci_bus **ret,
 /* NULL is fine. Nothing may be plugged. */
 PEAL_PUBLIC void peal_pci_bus_free(struct peal_pci_bus *bus);
 
-/* DEVFN = device << 3 | function. -EBUSY: taken, or the function is plugged elsewhere. */
+/*
+ * DEVFN = device << 3 | function. -EBUSY: taken, or the function is plugged elsewhere. -ENOTSUP: it
+ * has MSI or MSI-X, and the bus has no sink for messages.
+ */
 PEAL_PUBLIC int peal_pci_bus_plug(struct peal_pci_bus *bus, uint8_t devfn,
 				  struct peal_pci_function *function);
 

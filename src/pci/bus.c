@@ -186,6 +186,8 @@ int peal_pci_bus_plug(struct peal_pci_bus *bus, uint8_t devfn, struct peal_pci_f
 	uint32_t requester_id;
 	int r = -EBUSY;
 
+	if (!c->sink.ops && (function->msi || function->msix))
+		return -ENOTSUP;
 	peal_mutex_lock(&bus->mutex);
 	requester_id = pci_bus_requester(bus, devfn);
 	peal_mutex_lock(&function->mutex);

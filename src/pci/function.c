@@ -33,6 +33,7 @@ int pci_function_new(struct peal_pci_function **ret, const struct peal_pci_funct
 	function->host = config->host;
 	function->ops = config->ops;
 	function->user = config->user;
+	function->no_messages = config->no_messages;
 	function->config_size = PCI_CONVENTIONAL_SIZE;
 	for (unsigned i = 0; i < PEAL_PCI_BARS; i++) {
 		function->bars[i].function = function;

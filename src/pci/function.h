@@ -77,6 +77,7 @@ struct peal_pci_function {
 	struct pci_intx intx;
 	uint32_t config_size;
 	unsigned deferred;
+	bool no_messages;         /* the platform takes none */
 	bool powered_down;        /* in D3hot: nothing but configuration works */
 	uint8_t last_capability;  /* position; 0: none yet */
 	uint8_t power_management; /* position */

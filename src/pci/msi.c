@@ -223,6 +223,8 @@ int peal_pci_function_add_msi(struct peal_pci_function *function,
 	int r;
 
 	PEAL_ASSERT(!function->bus);
+	if (function->no_messages)
+		return -ENOTSUP;
 	if (function->msi)
 		return -EBUSY;
 	if (!peal_is_power_of_two(config->vectors) || config->vectors > PEAL_MSI_VECTORS_MAX)

@@ -313,6 +313,8 @@ int peal_pci_function_add_msix(struct peal_pci_function *function,
 	int r;
 
 	PEAL_ASSERT(!function->bus);
+	if (function->no_messages)
+		return -ENOTSUP;
 	if (function->msix)
 		return -EBUSY;
 	r = check(function, config);
@@ -347,6 +349,8 @@ int peal_pci_function_add_msix_exclusive(struct peal_pci_function *function, uns
 	uint32_t table;
 	int r;
 
+	if (function->no_messages)
+		return -ENOTSUP;
 	if (vectors < 1 || vectors > MAX_VECTORS || index >= PEAL_PCI_BARS)
 		return -EINVAL;
 	if (function->msix)

@@ -131,6 +131,73 @@ static void extended_header_is_the_function_s(void **state)
 	fixture_done(&f);
 }
 
+/* A platform without messages: with -ENOTSUP a device knows that INTx is what it has. */
+static void platform_without_messages_refuses_msi_and_msix(void **state)
+{
+	const struct peal_msix_config msix = { .vectors = 4, .pba_offset = 2048 };
+	const struct peal_msi_config msi = { .vectors = 4 };
+	struct peal_pci_function_config config;
+	uint64_t before[32];
+	struct fixture f;
+	int64_t live;
+
+	(void)state;
+	fixture_init(&f);
+	peal_pci_function_free(f.function);
+	config = function_config(&f);
+	config.no_messages = true;
+	assert_int_equal(peal_pci_function_new(&f.function, &config), 0);
+	assert_int_equal(
+		peal_pci_function_add_bar(f.function, 0, PEAL_PCI_BAR_MEM32, 4096, NULL, NULL), 0);
+	live = f.host.live;
+	for (unsigned i = 0; i < 32; i++)
+		before[i] = config_read(&f, 8 * i, 8);
+	assert_int_equal(peal_pci_function_add_msix(f.function, &msix), -ENOTSUP);
+	assert_int_equal(peal_pci_function_add_msix_exclusive(f.function, 4, 1), -ENOTSUP);
+	assert_int_equal(peal_pci_function_add_msi(f.function, &msi), -ENOTSUP);
+	assert_null(peal_pci_function_msix(f.function));
+	assert_null(peal_pci_function_msi(f.function));
+	assert_int_equal(peal_pci_bar_size(f.function, 1), 0);
+	assert_int_equal(f.host.live, live);
+	for (unsigned i = 0; i < 32; i++)
+		assert_int_equal(config_read(&f, 8 * i, 8), before[i]);
+	fixture_plug(&f);
+	peal_pci_function_set_intx(f.function, true);
+	assert_true(peal_pci_bus_intx_level(f.bus, 0));
+	fixture_done(&f);
+}
+
+/* Its functions would have nowhere to send to. */
+static void bus_without_sink_takes_no_function_with_messages(void **state)
+{
+	const struct peal_msi_config msi = { .vectors = 4 };
+	struct fixture f;
+	struct peal_pci_bus *bus;
+
+	(void)state;
+	for (unsigned kind = 0; kind < 3; kind++) {
+		struct peal_pci_bus_config config;
+
+		fixture_init(&f);
+		config = (struct peal_pci_bus_config){ .host = &f.host.host,
+						       .memory = f.ram.space,
+						       .dma = f.ram.space };
+		assert_int_equal(peal_pci_bus_new(&bus, &config), 0);
+		if (kind == 1)
+			assert_int_equal(peal_pci_function_add_msi(f.function, &msi), 0);
+		if (kind == 2)
+			assert_int_equal(peal_pci_function_add_msix_exclusive(f.function, 4, 0), 0);
+		assert_int_equal(peal_pci_bus_plug(bus, 8, f.function), kind ? -ENOTSUP : 0);
+		if (kind == 0)
+			peal_pci_bus_unplug(bus, f.function);
+		/* It is as it was, and can go elsewhere. */
+		assert_int_equal(peal_pci_function_requester_id(f.function), kind ? 0 : 8);
+		peal_pci_bus_free(bus);
+		fixture_plug(&f);
+		fixture_done(&f);
+	}
+}
+
 static void bar_whose_device_only_writes_reads_zero(void **state)
 {
 	static const struct peal_pci_bar_ops ops = { .write = device_write };
@@ -229,6 +296,8 @@ int main(void)
 		cmocka_unit_test(capabilities_past_the_limit_are_refused_whole),
 		cmocka_unit_test(second_capability_of_its_kind_is_refused),
 		cmocka_unit_test(extended_header_is_the_function_s),
+		cmocka_unit_test(platform_without_messages_refuses_msi_and_msix),
+		cmocka_unit_test(bus_without_sink_takes_no_function_with_messages),
 		cmocka_unit_test(bar_whose_device_only_writes_reads_zero),
 		cmocka_unit_test(consumer_of_two_callbacks_may_fail_an_announcement),
 		cmocka_unit_test(msi_without_memory_leaves_nothing),
