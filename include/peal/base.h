@@ -24,6 +24,7 @@
 #define EIO       5
 #define ENXIO     6
 #define E2BIG     7
+#define EBADF     9
 #define EAGAIN    11
 #define ENOMEM    12
 #define EFAULT    14
@@ -31,6 +32,7 @@
 #define EEXIST    17
 #define ENODEV    19
 #define EINVAL    22
+#define ENOTTY    25
 #define ENOSPC    28
 #define ERANGE    34
 #define EPROTO    71
