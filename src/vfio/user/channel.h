@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Channel: whole messages with their descriptors over one stream socket.
+ *
+ * Descriptors belong to the message whose header they came with. A received message owns its
+ * descriptors until somebody takes them (vfu_fds_take); vfu_fds_close() closes the rest.
+ *
+ * Threads: send from any thread; receive by one at a time.
+ */
+#ifndef PEAL_VFIO_USER_CHANNEL_H
+#define PEAL_VFIO_USER_CHANNEL_H
+
+#include <pthread.h>
+
+#include "codec.h"
+
+struct vfu_fds {
+	unsigned count;
+	int fd[VFU_FDS_MAX]; /* -1: taken */
+};
+
+/* The descriptor at INDEX, which the caller closes from now on. */
+int vfu_fds_take(struct vfu_fds *fds, unsigned index);
+void vfu_fds_close(struct vfu_fds *fds);
+
+struct vfu_message {
+	struct vfu_header header;
+	const uint8_t *payload; /* in the channel's buffer, until the next receive */
+	size_t size;            /* of the payload */
+	int fds_error;          /* -EINVAL: there were too many descriptors; none is left */
+	struct vfu_fds fds;
+};
+
+/* What is sent: header.size is filled in. */
+struct vfu_out {
+	struct vfu_header header;
+	const void *fixed;
+	size_t fixed_size;
+	const void *data;
+	size_t data_size;
+	const int *fds; /* borrowed */
+	unsigned nfds;
+};
+
+struct vfu_channel {
+	const struct peal_host *host;
+	int fd;
+	size_t max_size;  /* of a message that is received */
+	unsigned max_fds; /* of such a message */
+	int timeout;      /* ms, of what follows a first byte and of a send; -1: none */
+	uint64_t spin;    /* ns that a receive looks before it sleeps */
+	uint8_t *buffer;
+	size_t room;
+	pthread_mutex_t send_mutex;
+};
+
+/* FD is consumed, also on failure. -ENOMEM. */
+int vfu_channel_init(struct vfu_channel *channel, const struct peal_host *host, int fd,
+		     size_t max_size, unsigned max_fds, int timeout);
+void vfu_channel_done(struct vfu_channel *channel);
+
+/* Ends what is waiting in the channel, in both directions. From any thread. */
+void vfu_channel_shut(struct vfu_channel *channel);
+
+/*
+ * Receives one message. WAIT: ms until its first byte, -1 for ever. The caller closes *RET's
+ * descriptors. After any error but -EAGAIN the stream is of no use any more, and *RET holds no
+ * descriptors.
+ * -EAGAIN: nothing came within WAIT. -ECONNRESET: the peer is gone. -ETIMEDOUT: it stopped in the
+ * middle. -EPROTO, -EMSGSIZE: as vfu_header_check(), with the header in *RET. -ENOMEM.
+ */
+int vfu_channel_receive(struct vfu_channel *channel, struct vfu_message *ret, int wait);
+
+/*
+ * Sends one message, whole or not at all as far as this end is concerned.
+ * -EPIPE: the peer is gone. -ETIMEDOUT: it does not read. After an error the stream is of no use.
+ */
+int vfu_channel_send(struct vfu_channel *channel, const struct vfu_out *out);
+
+#endif
