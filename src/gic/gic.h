@@ -153,11 +153,17 @@ void gic_redist_init(struct gic_redist *redist, const struct peal_redist_config 
 #define ITS_BASER_INDIRECT PEAL_BIT(62)
 #define ITS_ENTRY_SIZE     8u
 
-/* An event's entry: valid 63, ICID 47:32, INTID 31:0. One word, so a change is one store. */
+/*
+ * An event's entry: valid 63, number of its node in the collection's list 62:40, ICID 39:24, INTID
+ * 23:0. One word, so a change is one store. ENTRY makes one without a node.
+ */
 #define ENTRY_VALID        PEAL_BIT(63)
-#define ENTRY(icid, intid) (ENTRY_VALID | (uint64_t)(icid) << 32 | (intid))
-#define ENTRY_ICID(entry)  ((uint32_t)((entry) >> 32 & 0xffff))
-#define ENTRY_INTID(entry) ((uint32_t)(entry))
+#define ENTRY_NODES        (UINT32_C(1) << 23)
+#define ENTRY(icid, intid) (ENTRY_VALID | (uint64_t)(icid) << 24 | (intid))
+#define ENTRY_ICID(entry)  ((uint32_t)((entry) >> 24 & 0xffff))
+#define ENTRY_INTID(entry) ((uint32_t)(entry)&0xffffff)
+#define ENTRY_NODE(entry)  ((uint32_t)((entry) >> 40 & (ENTRY_NODES - 1)))
+#define ENTRY_PLAIN(entry) ((entry) & (ENTRY_VALID | PEAL_MASK(39, 0)))
 
 /*
  * Events in chunks that are allocated when the first of theirs is mapped. A device with few has
@@ -194,6 +200,15 @@ struct its_node {
 
 #define COLLECTION_PAGE 256u
 
+/* Which events a collection has (its-members.c). */
+struct its_members {
+	struct its_member_directory *directories[128];
+	struct its_member_page *lists[256];
+	uint32_t nleaves;
+	uint32_t free; /* first of the free nodes */
+	uint32_t count;
+};
+
 /* What sends count, apart for each slot of the epoch: threads do not share a line. */
 struct its_send_counters {
 	uint64_t translated;
@@ -221,6 +236,7 @@ struct peal_its {
 	uint64_t memory;
 	uint64_t ndevices;
 	uint64_t nevents;
+	struct its_members members;
 	uint64_t commands;
 	uint64_t errors;
 
@@ -244,6 +260,7 @@ int its_map_device(struct peal_its *its, uint32_t id, unsigned event_bits, uint6
 void its_unmap_device(struct peal_its *its, uint32_t id);
 void its_unmap_all_devices(struct peal_its *its);
 int its_map_event(struct peal_its *its, struct its_device *device, uint32_t event, uint64_t entry);
+int its_move_event(struct peal_its *its, uint64_t *place, uint32_t icid);
 void its_unmap_event(struct peal_its *its, struct its_device *device, uint64_t *place);
 int its_map_collection(struct peal_its *its, uint32_t icid, unsigned redist);
 void its_unmap_collection(struct peal_its *its, uint32_t icid);
@@ -252,6 +269,20 @@ void its_unmap_all_collections(struct peal_its *its);
 void its_clear_pending(struct peal_its *its, uint64_t entry);
 /* Does the guest's table BASER<n> have an entry for ID in guest memory? */
 bool its_table_has(struct peal_its *its, unsigned n, uint64_t id);
+
+/* Zeroed memory within the limit, or NULL; and back. NULL is fine. */
+void *its_allocate(struct peal_its *its, uint64_t size);
+void its_release(struct peal_its *its, void *memory, uint64_t size);
+
+/*
+ * its-members.c: the lists of the collections' events, under the mutex. Adds an LPI to a list and
+ * says its node; 0 or -ENOMEM.
+ */
+int its_member_add(struct peal_its *its, uint32_t icid, uint32_t intid, uint32_t *ret);
+void its_member_remove(struct peal_its *its, uint32_t icid, uint32_t node);
+uint32_t its_member_count(const struct peal_its *its, uint32_t icid);
+/* Re-reads the configuration of all LPIs of a collection. Under the GIC's mutex as well. */
+void its_member_read_config(struct peal_its *its, uint32_t icid);
 
 /* its-command.c: runs the queue up to CWRITER. */
 void its_run_queue(struct peal_its *its);

@@ -84,8 +84,8 @@ static uint32_t run_movi(struct peal_its *its, const uint64_t *dw)
 	if (!to)
 		return E_UNMAPPED_COLLECTION;
 	old = *place;
-	peal_epoch_store(place, ENTRY(icid(dw), ENTRY_INTID(old)));
-	peal_epoch_sync(&its->gic->epoch);
+	if (its_move_event(its, place, icid(dw)) < 0)
+		return E_MEMORY;
 	gic_command_move(its_find_target(its, ENTRY_ICID(old)), to, ENTRY_INTID(old));
 	return 0;
 }
@@ -205,7 +205,12 @@ static uint32_t run_inv(struct peal_its *its, const uint64_t *dw)
 	return 0;
 }
 
-/* The configuration is common, so all of it is re-read: more than asked for, in one pass. */
+/*
+ * The LPIs of the collection, one by one, or, when these are many, the whole table: more than asked
+ * for, in one pass. An LPI costs as much as MEMBER_BYTES of the table, at most.
+ */
+#define MEMBER_BYTES 128u
+
 static uint32_t run_invall(struct peal_its *its, const uint64_t *dw)
 {
 	struct peal_gic *gic = its->gic;
@@ -213,7 +218,10 @@ static uint32_t run_invall(struct peal_its *its, const uint64_t *dw)
 	if (!its_find_target(its, icid(dw)))
 		return E_UNMAPPED_COLLECTION;
 	peal_mutex_lock(&gic->mutex);
-	gic_read_all_config(gic);
+	if (its_member_count(its, icid(dw)) < gic->lpi_limit / MEMBER_BYTES)
+		its_member_read_config(its, icid(dw));
+	else
+		gic_read_all_config(gic);
 	peal_mutex_unlock(&gic->mutex);
 	return 0;
 }

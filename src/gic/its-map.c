@@ -9,7 +9,7 @@
  */
 #include "gic.h"
 
-static void *allocate(struct peal_its *its, uint64_t size)
+void *its_allocate(struct peal_its *its, uint64_t size)
 {
 	void *memory;
 
@@ -21,7 +21,7 @@ static void *allocate(struct peal_its *its, uint64_t size)
 	return memory;
 }
 
-static void release(struct peal_its *its, void *memory, uint64_t size)
+void its_release(struct peal_its *its, void *memory, uint64_t size)
 {
 	if (!memory)
 		return;
@@ -119,7 +119,7 @@ static int make_path(struct peal_its *its, uint32_t id, struct its_node **path)
 		struct its_node *node = parent ? parent->children[index] : its->root;
 
 		if (!node) {
-			node = allocate(its, sizeof(*node));
+			node = its_allocate(its, sizeof(*node));
 			if (!node)
 				return -ENOMEM;
 			if (parent) {
@@ -153,7 +153,7 @@ static void prune_path(struct peal_its *its, uint32_t id)
 			peal_epoch_store(&its->root, NULL);
 		}
 		sync_sends(its);
-		release(its, path[n], sizeof(*path[n]));
+		its_release(its, path[n], sizeof(*path[n]));
 	}
 }
 
@@ -162,11 +162,18 @@ void its_clear_pending(struct peal_its *its, uint64_t entry)
 	gic_command_unpend(its->gic, its_find_target(its, ENTRY_ICID(entry)), ENTRY_INTID(entry));
 }
 
-static void clear_entries(struct peal_its *its, const uint64_t *entries, uint64_t count)
+/* What is left of an entry that no send can see any more. */
+static void forget_entry(struct peal_its *its, uint64_t entry)
+{
+	its_clear_pending(its, entry);
+	its_member_remove(its, ENTRY_ICID(entry), ENTRY_NODE(entry));
+}
+
+static void forget_entries(struct peal_its *its, const uint64_t *entries, uint64_t count)
 {
 	for (uint64_t i = 0; i < count; i++) {
 		if (entries[i])
-			its_clear_pending(its, entries[i]);
+			forget_entry(its, entries[i]);
 	}
 }
 
@@ -176,16 +183,16 @@ static void free_device(struct peal_its *its, struct its_device *device)
 	uint64_t per_chunk = PEAL_BIT(device->chunk_bits);
 
 	if (its_is_small(device))
-		clear_entries(its, device->entries, per_chunk);
+		forget_entries(its, device->entries, per_chunk);
 	for (uint32_t i = 0; !its_is_small(device) && i < chunk_count(device); i++) {
 		uint64_t *chunk = device->chunks[i];
 
-		clear_entries(its, chunk, chunk ? per_chunk : 0);
-		release(its, chunk, chunk_size(device));
+		forget_entries(its, chunk, chunk ? per_chunk : 0);
+		its_release(its, chunk, chunk_size(device));
 	}
 	its->nevents -= device->mapped;
 	its->ndevices--;
-	release(its, device, device_size(device));
+	its_release(its, device, device_size(device));
 }
 
 void its_unmap_device(struct peal_its *its, uint32_t id)
@@ -215,12 +222,12 @@ int its_map_device(struct peal_its *its, uint32_t id, unsigned event_bits, uint6
 	struct its_device *device, *old = its_find_device(its, id);
 	struct its_node *path[4];
 
-	device = allocate(its, device_size(&shape));
+	device = its_allocate(its, device_size(&shape));
 	if (!device)
 		return -ENOMEM;
 	*device = shape;
 	if (make_path(its, id, path) < 0) {
-		release(its, device, device_size(device));
+		its_release(its, device, device_size(device));
 		prune_path(its, id);
 		return -ENOMEM;
 	}
@@ -246,7 +253,7 @@ static void free_tree(struct peal_its *its, void *node, unsigned depth)
 	}
 	for (unsigned i = 0; i < RADIX_SIZE; i++)
 		free_tree(its, ((struct its_node *)node)->children[i], depth - 1);
-	release(its, node, sizeof(struct its_node));
+	its_release(its, node, sizeof(struct its_node));
 }
 
 void its_unmap_all_devices(struct peal_its *its)
@@ -262,27 +269,59 @@ void its_unmap_all_devices(struct peal_its *its)
 
 /* ---- events ---- */
 
+/* ENTRY with a node of its collection's list. */
+static int add_member(struct peal_its *its, uint64_t *entry)
+{
+	uint32_t node;
+	int r = its_member_add(its, ENTRY_ICID(*entry), ENTRY_INTID(*entry), &node);
+
+	if (r == 0)
+		*entry |= (uint64_t)node << 40;
+	return r;
+}
+
 int its_map_event(struct peal_its *its, struct its_device *device, uint32_t event, uint64_t entry)
 {
-	uint64_t *place = its_find_entry(device, event), old;
+	uint64_t *place = its_find_entry(device, event), *chunk = NULL, old;
 
+	if (place && *place && ENTRY_PLAIN(*place) == entry)
+		return 0;
 	if (!place) {
-		uint64_t *chunk = allocate(its, chunk_size(device));
-
+		chunk = its_allocate(its, chunk_size(device));
 		if (!chunk)
 			return -ENOMEM;
+	}
+	if (add_member(its, &entry) < 0) {
+		its_release(its, chunk, chunk_size(device));
+		return -ENOMEM;
+	}
+	if (chunk) {
 		peal_epoch_store(&device->chunks[event >> device->chunk_bits], chunk);
 		place = its_find_entry(device, event);
 	}
 	old = *place;
 	peal_epoch_store(place, entry);
-	if (!old) {
+	if (old) {
+		sync_sends(its);
+		forget_entry(its, old);
+	} else {
 		device->mapped++;
 		its->nevents++;
-	} else if (old != entry) {
-		sync_sends(its);
-		its_clear_pending(its, old);
 	}
+	return 0;
+}
+
+int its_move_event(struct peal_its *its, uint64_t *place, uint32_t icid)
+{
+	uint64_t old = *place, entry = ENTRY(icid, ENTRY_INTID(old));
+
+	if (icid == ENTRY_ICID(old))
+		return 0;
+	if (add_member(its, &entry) < 0)
+		return -ENOMEM;
+	peal_epoch_store(place, entry);
+	sync_sends(its);
+	its_member_remove(its, ENTRY_ICID(old), ENTRY_NODE(old));
 	return 0;
 }
 
@@ -292,7 +331,7 @@ void its_unmap_event(struct peal_its *its, struct its_device *device, uint64_t *
 
 	peal_epoch_store(place, UINT64_C(0));
 	sync_sends(its);
-	its_clear_pending(its, old);
+	forget_entry(its, old);
 	device->mapped--;
 	its->nevents--;
 }
@@ -305,7 +344,7 @@ int its_map_collection(struct peal_its *its, uint32_t icid, unsigned redist)
 	uint32_t *place, old;
 
 	if (!*slot) {
-		uint32_t *page = allocate(its, COLLECTION_PAGE * sizeof(*page));
+		uint32_t *page = its_allocate(its, COLLECTION_PAGE * sizeof(*page));
 
 		if (!page)
 			return -ENOMEM;
@@ -327,7 +366,7 @@ static void free_collection_page(struct peal_its *its, unsigned n)
 
 	peal_epoch_store(&its->collections[n], NULL);
 	sync_sends(its);
-	release(its, page, COLLECTION_PAGE * sizeof(*page));
+	its_release(its, page, COLLECTION_PAGE * sizeof(*page));
 }
 
 void its_unmap_collection(struct peal_its *its, uint32_t icid)

@@ -281,6 +281,16 @@ static uint32_t map_a_collection(struct guest_its *gi)
 	return its_mapc(gi, 2, 1);
 }
 
+static uint32_t map_another_collection(struct guest_its *gi)
+{
+	return its_mapc(gi, 300, 0);
+}
+
+static uint32_t move_the_event(struct guest_its *gi)
+{
+	return its_movi(gi, 0x12345678, 100, 300);
+}
+
 static void commands_without_memory_fail_and_change_nothing(void **state)
 {
 	const struct guest_config c = { .device_bits = 32 };
@@ -300,11 +310,17 @@ static void commands_without_memory_fail_and_change_nothing(void **state)
 	/* The device, and four nodes on the way to it; two of them are its neighbour's too. */
 	assert_int_equal(fail_every_allocation(&g, map_a_device), 5);
 	assert_int_equal(fail_every_allocation(&g, map_a_neighbour), 2);
-	assert_int_equal(fail_every_allocation(&g, map_an_event), 1);
+	/* The entries, and the collection's list with room for the event. */
+	assert_int_equal(fail_every_allocation(&g, map_an_event), 4);
 	assert_int_equal(fail_every_allocation(&g, map_a_collection), 1);
 	assert_int_equal(peal_its_send(gi->its, 0x12345678, 100), 1);
 	assert_int_equal(guest_acknowledge(&g, 1), LPI + 100);
-	assert_int_equal(its_counters(gi).errors, 9);
+	assert_int_equal(fail_every_allocation(&g, map_another_collection), 1);
+	/* Another page of lists. */
+	assert_int_equal(fail_every_allocation(&g, move_the_event), 1);
+	assert_int_equal(peal_its_send(gi->its, 0x12345678, 100), 1);
+	assert_int_equal(guest_acknowledge(&g, 0), LPI + 100);
+	assert_int_equal(its_counters(gi).errors, 14);
 	guest_done(&g);
 }
 
