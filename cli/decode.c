@@ -5,12 +5,14 @@
 #include <string.h>
 
 #include "commands.h"
+#include "decode-its.h"
 #include "options.h"
 #include "pci-dump.h"
 #include "pci-print.h"
 
 struct decode_options {
-	const char *arguments[3];
+	const char *arguments[7];
+	bool its;
 	bool json;
 };
 
@@ -25,15 +27,22 @@ static int parse(struct decode_options *o, int argc, char **argv)
 	};
 	const struct cli_command command = {
 		.name = "decode",
-		.line = "Explains bytes that were taken elsewhere. config: configuration spaces of "
-			"PCI functions, as\n`lspci -x`, -xxx and -xxxx, hexdump -C, xxd or sysfs "
-			"have them. What cannot be right (lists that\nloop, structures that "
-			"overlap) is marked with \"!!!\".",
-		.synopsis = "config FILE|- [--json]",
+		.line = "Explains bytes that were taken elsewhere. What cannot be right is marked "
+			"with \"!!!\".\n\n"
+			"config: configuration spaces of PCI functions, as `lspci -x`, -xxx and "
+			"-xxxx, hexdump -C, xxd\n"
+			"        or sysfs have them.\n"
+			"its:    a command queue of a GICv3 ITS, 32 bytes a command: raw memory, "
+			"bytes in hexadecimal\n"
+			"        (also as hexdump -C and xxd print them), or doublewords that begin "
+			"with 0x.",
+		.synopsis = "config FILE|- [--json]\n       peal decode its FILE|HEX|- [--json]",
 		.example = "  lspci -xxxx | peal decode config -\n"
-			   "  peal decode config /sys/bus/pci/devices/0000:00:02.0/config --json",
+			   "  peal decode config /sys/bus/pci/devices/0000:00:02.0/config --json\n"
+			   "  peal decode its queue.bin\n"
+			   "  peal decode its 0x80000000a 0x200300000003 0 0",
 		.options = options,
-		.max_arguments = 2,
+		.max_arguments = 6,
 	};
 	int r = cli_parse(&command, argc, argv, o->arguments);
 
@@ -41,12 +50,18 @@ static int parse(struct decode_options *o, int argc, char **argv)
 		return r;
 	if (!o->arguments[0])
 		return cli_error(CLI_USAGE, "decode", "of what? See peal decode --help");
-	if (strcmp(o->arguments[0], "config") != 0)
-		return cli_error(CLI_USAGE, "decode", "%s: takes config; see peal decode --help",
+	o->its = strcmp(o->arguments[0], "its") == 0;
+	if (!o->its && strcmp(o->arguments[0], "config") != 0)
+		return cli_error(CLI_USAGE, "decode",
+				 "%s: takes config or its; see peal decode --help",
 				 o->arguments[0]);
 	if (!o->arguments[1])
+		return cli_error(CLI_USAGE, "decode", "%s: needs a FILE%s, or - for standard input",
+				 o->arguments[0], o->its ? ", hexadecimal" : "");
+	if (!o->its && o->arguments[2])
 		return cli_error(CLI_USAGE, "decode",
-				 "config: needs a FILE, or - for standard input");
+				 "%s: unexpected argument; see peal decode --help",
+				 o->arguments[2]);
 	return -1;
 }
 
@@ -112,6 +127,8 @@ int decode_main(int argc, char **argv)
 
 	if (r >= 0)
 		return r;
+	if (o.its)
+		return decode_its(o.arguments + 1, o.json);
 	r = read_dump(o.arguments[1], &dump);
 	if (r != CLI_OK)
 		return r;
