@@ -70,7 +70,8 @@ static int fill(struct peal_gic *gic, const struct peal_gic_config *config)
 	gic->redists = peal_alloc(gic->host, gic->nredists * sizeof(*gic->redists));
 	gic->by_processor = peal_alloc(gic->host, gic->nredists * sizeof(*gic->by_processor));
 	gic->lpi_config = peal_alloc(gic->host, gic->id_count - PEAL_GIC_FIRST_LPI);
-	if (!gic->redists || !gic->by_processor || !gic->lpi_config)
+	gic->strayed_redists = peal_alloc(gic->host, gic_strayed_words(gic) * sizeof(uint64_t));
+	if (!gic->redists || !gic->by_processor || !gic->lpi_config || !gic->strayed_redists)
 		return -ENOMEM;
 	r = sort_by_processor(gic, config);
 	if (r < 0)
@@ -129,6 +130,7 @@ void peal_gic_free(struct peal_gic *gic)
 		free_redist(&gic->redists[i]);
 	peal_free(gic->host, gic->lpi_config, gic->id_count - PEAL_GIC_FIRST_LPI);
 	peal_free(gic->host, gic->by_processor, gic->nredists * sizeof(*gic->by_processor));
+	peal_free(gic->host, gic->strayed_redists, gic_strayed_words(gic) * sizeof(uint64_t));
 	peal_free(gic->host, gic->redists, gic->nredists * sizeof(*gic->redists));
 	peal_free(gic->host, gic, sizeof(*gic));
 }

@@ -19,7 +19,9 @@
 
 #define LPI_CONFIG_ENABLE   0x01u
 #define LPI_CONFIG_PRIORITY 0xfcu
-#define PRIORITY_NONE       0xffu /* no LPI has it: their lowest is 0xfc */
+/* In the summary, both lower than the lowest priority of an LPI, 0xfc. */
+#define PRIORITY_MAYBE 0xfdu /* nothing to deliver, but disabled LPIs may be pending */
+#define PRIORITY_NONE  0xffu /* nothing is pending */
 
 /* Of a table's base register: Shareability 0b11 is reserved and treated as Non-shareable. */
 static inline uint64_t gic_sanitise(uint64_t value)
@@ -46,14 +48,21 @@ struct gic_redist {
 	/*
 	 * The summary: best[0] has a byte for each word of pending, best[n + 1] one for each 64 of
 	 * best[n]; a byte is the highest priority (lowest number) of the pending enabled LPIs below
-	 * it, or PRIORITY_NONE. It may promise more than there is (an LPI was taken away), never
-	 * less once the send is over; the redistributor's own CPU corrects it when it looks.
+	 * it, PRIORITY_MAYBE or PRIORITY_NONE. It may promise more than there is (an LPI was taken
+	 * away), never less once the send is over. The redistributor's own CPU corrects it when it
+	 * looks, but only down to PRIORITY_MAYBE; who holds the GIC's mutex and takes everything
+	 * away leaves PRIORITY_NONE.
 	 */
 	uint8_t *best[SUMMARY_LEVELS];
 	struct peal_gic *gic;
 	uint64_t typer;
 	uint16_t processor_number;
 	bool pending_table_zero; /* GICR_PENDBASER.PTZ as written last */
+	/*
+	 * While LPIs are on: the guest's pending table may have bits set, as some were read from it
+	 * or written to it. Else it is zero, and only what is pending has to go back to it.
+	 */
+	bool table_stale;
 	struct peal_redist_counters counters __attribute__((aligned(PEAL_CACHE_LINE)));
 	uint8_t image[REDIST_IMAGE] __attribute__((aligned(8)));
 	struct peal_reg_bank bank;
@@ -80,9 +89,11 @@ struct peal_gic {
 	/*
 	 * LPIs may be pending elsewhere than where the collection of their event points: one was
 	 * unmapped or mapped to another redistributor, a MOVALL ran, a pending table was read. Who
-	 * takes a pending state away looks at all redistributors then.
+	 * takes a pending state away looks at these redistributors then, a bit of strayed_redists
+	 * each. strayed itself, the quick look, stays set until all LPIs are off.
 	 */
 	uint32_t strayed;
+	uint64_t *strayed_redists;
 };
 
 /* gic.c: index of the redistributor with this processor number, or -1. */
@@ -108,9 +119,12 @@ void gic_command_pend(struct gic_redist *redist, uint32_t intid);
 void gic_command_unpend(struct peal_gic *gic, struct gic_redist *first, uint32_t intid);
 void gic_command_move(struct gic_redist *first, struct gic_redist *to, uint32_t intid);
 void gic_command_move_all(struct gic_redist *from, struct gic_redist *to);
-static inline void gic_set_strayed(struct peal_gic *gic)
+/* LPIs that are pending on REDIST may be some that do not target it. */
+void gic_set_strayed(struct gic_redist *redist);
+void gic_clear_strayed(struct gic_redist *redist);
+static inline uint32_t gic_strayed_words(const struct peal_gic *gic)
 {
-	__atomic_store_n(&gic->strayed, 1, __ATOMIC_SEQ_CST);
+	return (gic->nredists + 63) / 64;
 }
 /*
  * Re-reads COUNT configuration bytes from the guest's table, for INTIDs that are LPIs; all there
@@ -119,7 +133,10 @@ static inline void gic_set_strayed(struct peal_gic *gic)
 void gic_read_config(struct peal_gic *gic, uint32_t first, uint32_t count);
 void gic_read_all_config(struct peal_gic *gic);
 void gic_disable_past_limit(struct peal_gic *gic);
-/* Reads the guest's pending table into the redistributor, writes it back and clears the bits. */
+/*
+ * Reads the guest's pending table into the redistributor; writes what is pending back, with the
+ * table as of the load, and clears the bits. LPIs are off.
+ */
 void gic_load_pending(struct gic_redist *redist, uint64_t table);
 void gic_store_pending(struct gic_redist *redist, uint64_t table);
 /* Clears the bits. */

@@ -355,7 +355,7 @@ int its_map_collection(struct peal_its *its, uint32_t icid, unsigned redist)
 	peal_epoch_store(place, redist + 1);
 	sync_sends(its);
 	if (old && old != redist + 1)
-		gic_set_strayed(its->gic);
+		gic_set_strayed(&its->gic->redists[old - 1]);
 	return 0;
 }
 
@@ -366,18 +366,23 @@ static void free_collection_page(struct peal_its *its, unsigned n)
 
 	peal_epoch_store(&its->collections[n], NULL);
 	sync_sends(its);
+	for (unsigned i = 0; i < COLLECTION_PAGE; i++) {
+		if (page[i])
+			gic_set_strayed(&its->gic->redists[page[i] - 1]);
+	}
 	its_release(its, page, COLLECTION_PAGE * sizeof(*page));
 }
 
 void its_unmap_collection(struct peal_its *its, uint32_t icid)
 {
 	uint32_t *page = its->collections[icid / COLLECTION_PAGE];
+	uint32_t old = page ? page[icid % COLLECTION_PAGE] : 0;
 
-	if (!page || !page[icid % COLLECTION_PAGE])
+	if (!old)
 		return;
 	peal_epoch_store(&page[icid % COLLECTION_PAGE], UINT32_C(0));
 	sync_sends(its);
-	gic_set_strayed(its->gic);
+	gic_set_strayed(&its->gic->redists[old - 1]);
 	for (unsigned i = 0; i < COLLECTION_PAGE; i++) {
 		if (page[i])
 			return;
@@ -388,9 +393,7 @@ void its_unmap_collection(struct peal_its *its, uint32_t icid)
 void its_unmap_all_collections(struct peal_its *its)
 {
 	for (unsigned i = 0; i < PEAL_COUNT_OF(its->collections); i++) {
-		if (!its->collections[i])
-			continue;
-		free_collection_page(its, i);
-		gic_set_strayed(its->gic);
+		if (its->collections[i])
+			free_collection_page(its, i);
 	}
 }

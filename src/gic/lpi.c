@@ -7,8 +7,16 @@
  * sequentially consistent. The CPU that looks for the next LPI follows the summary down; where it
  * finds less than was promised it resets that byte and only then looks what is below, and lowers
  * the byte to that. So either its look sees the bit of a send, or that send sees the byte as reset
- * and lowers it: nothing that was announced is overlooked. Only one thread resets (the CPU's), all
- * others only lower. The configuration byte is in the same relation to the pending bit: INV writes
+ * and lowers it: nothing that was announced is overlooked. The CPU resets to PRIORITY_MAYBE, so a
+ * byte is PRIORITY_NONE only where nothing is.
+ *
+ * Who holds the GIC's mutex finds in this way all words that are not empty (MOVALL, the pending
+ * table). It takes everything away: from the top down it resets a byte to PRIORITY_NONE and then
+ * follows what is below. A send goes up, so where one was late the bytes above are lowered after
+ * they were reset, and where it was not its bit is found and taken. The CPU may see a byte without
+ * promise meanwhile; what is below goes away or its send is not over and kicks.
+ *
+ * The rest only lower. The configuration byte is in the same relation to the pending bit: INV writes
  * the byte and then looks at the bits, a send sets the bit and then looks at the byte.
  * Modelled in tests/models/lpi.pml.
  */
@@ -33,16 +41,23 @@ static uint8_t config_of(const struct peal_gic *gic, uint32_t intid)
 	return __atomic_load_n(&gic->lpi_config[intid - PEAL_GIC_FIRST_LPI], __ATOMIC_SEQ_CST);
 }
 
-/* Makes a pending LPI known to its CPU if it is enabled. */
+static void lower_all(struct gic_redist *redist, uint32_t intid, uint8_t priority)
+{
+	for (unsigned level = 0; level < redist->gic->levels; level++)
+		lower(&redist->best[level][intid >> shift_of(level)], priority);
+}
+
+/* Makes a pending LPI known; to its CPU if it is enabled. */
 static bool announce(struct gic_redist *redist, uint32_t intid)
 {
 	struct peal_gic *gic = redist->gic;
 	uint8_t config = config_of(gic, intid);
 
-	if (!(config & LPI_CONFIG_ENABLE))
+	if (!(config & LPI_CONFIG_ENABLE)) {
+		lower_all(redist, intid, PRIORITY_MAYBE);
 		return false;
-	for (unsigned level = 0; level < gic->levels; level++)
-		lower(&redist->best[level][intid >> shift_of(level)], config & LPI_CONFIG_PRIORITY);
+	}
+	lower_all(redist, intid, config & LPI_CONFIG_PRIORITY);
 	gic->kick(gic->user, redist->index);
 	return true;
 }
@@ -190,7 +205,7 @@ static void repair(struct gic_redist *redist, unsigned level, uint32_t index)
 	uint32_t unused;
 
 	for (; level < redist->gic->levels; level++, index /= 64) {
-		(void)__atomic_exchange_n(&redist->best[level][index], PRIORITY_NONE,
+		(void)__atomic_exchange_n(&redist->best[level][index], PRIORITY_MAYBE,
 					  __ATOMIC_SEQ_CST);
 		lower(&redist->best[level][index], best_below(redist, level, index, 0, &unused));
 	}
@@ -205,7 +220,7 @@ static uint32_t select_pending(struct gic_redist *redist, uint8_t mask, uint8_t 
 		uint32_t index = 0, found = 0;
 		unsigned level = top;
 
-		if (promised >= mask || promised == PRIORITY_NONE)
+		if (promised >= mask || promised >= PRIORITY_MAYBE)
 			return PEAL_GIC_SPURIOUS;
 		for (;; level--, index = found) {
 			uint8_t best = best_below(redist, level, index, promised, &found);
@@ -255,60 +270,143 @@ uint32_t peal_gic_acknowledge(struct peal_gic *gic, unsigned redist, uint8_t mas
 
 /* ---- many at once ---- */
 
-static void announce_word(struct gic_redist *redist, uint32_t word, uint64_t bits)
+/* Called for each word of pending bits that is not empty, and for some that are. */
+struct visitor {
+	void (*visit)(const struct visitor *visitor, struct gic_redist *redist, uint32_t word);
+	bool takes; /* VISIT leaves the word empty */
+	union {
+		struct gic_redist *to;
+		uint64_t table;
+	};
+};
+
+static void visit_below(struct gic_redist *redist, unsigned level, uint32_t index,
+			const struct visitor *visitor)
+{
+	if (visitor->takes)
+		(void)__atomic_exchange_n(&redist->best[level][index], PRIORITY_NONE,
+					  __ATOMIC_SEQ_CST);
+	if (level == 0) {
+		visitor->visit(visitor, redist, index);
+		return;
+	}
+	for (uint32_t child = index * 64; child < index * 64 + 64; child++) {
+		if (__atomic_load_n(&redist->best[level - 1][child], __ATOMIC_SEQ_CST) !=
+		    PRIORITY_NONE)
+			visit_below(redist, level - 1, child, visitor);
+	}
+}
+
+/* Under the GIC's mutex. */
+static void visit_all(struct gic_redist *redist, const struct visitor *visitor)
+{
+	unsigned top = redist->gic->levels - 1;
+
+	if (__atomic_load_n(&redist->best[top][0], __ATOMIC_SEQ_CST) != PRIORITY_NONE)
+		visit_below(redist, top, 0, visitor);
+}
+
+static uint64_t take_word(struct gic_redist *redist, uint32_t word)
+{
+	return __atomic_exchange_n(&redist->pending[word], 0, __ATOMIC_SEQ_CST);
+}
+
+static void announce_bits(struct gic_redist *redist, uint32_t word, uint64_t bits)
 {
 	for (; bits; bits &= bits - 1)
 		(void)announce(redist, word * 64 + (uint32_t)__builtin_ctzll(bits));
 }
 
-/* Words before this one hold no LPIs. */
-#define FIRST_WORD (PEAL_GIC_FIRST_LPI / 64)
+static void announce_word(const struct visitor *visitor, struct gic_redist *redist, uint32_t word)
+{
+	(void)visitor;
+	announce_bits(redist, word, __atomic_load_n(&redist->pending[word], __ATOMIC_SEQ_CST));
+}
 
 void gic_announce_all(struct gic_redist *redist)
 {
-	for (uint32_t word = FIRST_WORD; word < redist->gic->words; word++)
-		announce_word(redist, word,
-			      __atomic_load_n(&redist->pending[word], __ATOMIC_SEQ_CST));
+	const struct visitor visitor = { .visit = announce_word };
+
+	visit_all(redist, &visitor);
 }
 
-/* Words of the guest's pending table that hold LPIs of the configuration table. */
-static uint32_t table_words(const struct peal_gic *gic)
+static void drop_word(const struct visitor *visitor, struct gic_redist *redist, uint32_t word)
 {
-	uint32_t words = gic->lpi_limit / 64;
-
-	return words < gic->words ? words : gic->words;
-}
-
-void gic_load_pending(struct gic_redist *redist, uint64_t table)
-{
-	for (uint32_t word = FIRST_WORD; word < table_words(redist->gic); word++) {
-		uint8_t bytes[8];
-
-		if (peal_space_read_memory(redist->gic->memory, table + word * 8, bytes, 8) < 0 ||
-		    !peal_load_le(bytes, 8))
-			continue;
-		gic_set_strayed(redist->gic);
-		__atomic_store_n(&redist->pending[word], peal_load_le(bytes, 8), __ATOMIC_SEQ_CST);
-	}
-}
-
-void gic_store_pending(struct gic_redist *redist, uint64_t table)
-{
-	for (uint32_t word = FIRST_WORD; word < redist->gic->words; word++) {
-		uint64_t bits = __atomic_exchange_n(&redist->pending[word], 0, __ATOMIC_SEQ_CST);
-		uint8_t bytes[8];
-
-		if (word >= table_words(redist->gic))
-			continue;
-		peal_store_le(bytes, 8, bits);
-		(void)peal_space_write_memory(redist->gic->memory, table + word * 8, bytes, 8);
-	}
+	(void)visitor;
+	(void)take_word(redist, word);
 }
 
 void gic_drop_pending(struct gic_redist *redist)
 {
-	for (uint32_t word = FIRST_WORD; word < redist->gic->words; word++)
-		__atomic_store_n(&redist->pending[word], 0, __ATOMIC_SEQ_CST);
+	const struct visitor visitor = { .visit = drop_word, .takes = true };
+
+	visit_all(redist, &visitor);
+}
+
+/* ---- the guest's pending table ---- */
+
+/* The part of it that holds LPIs of the configuration table; multiples of a block. */
+#define BLOCK       256u
+#define FIRST_BLOCK (PEAL_GIC_FIRST_LPI / 8)
+
+static uint32_t table_end(const struct peal_gic *gic)
+{
+	return (gic->lpi_limit < gic->id_count ? gic->lpi_limit : gic->id_count) / 8;
+}
+
+static const uint8_t no_lpis[BLOCK];
+
+/* Reads a block; true: some bit is set. What cannot be read is zero. */
+static bool read_block(const struct gic_redist *redist, uint64_t address, uint8_t *bytes)
+{
+	return peal_space_read_memory(redist->gic->memory, address, bytes, BLOCK) == 0 &&
+	       memcmp(bytes, no_lpis, BLOCK) != 0;
+}
+
+void gic_load_pending(struct gic_redist *redist, uint64_t table)
+{
+	uint8_t bytes[BLOCK];
+
+	for (uint32_t at = FIRST_BLOCK; at < table_end(redist->gic); at += BLOCK) {
+		if (!read_block(redist, table + at, bytes))
+			continue;
+		redist->table_stale = true;
+		gic_set_strayed(redist);
+		for (uint32_t i = 0; i < BLOCK; i += 8) {
+			uint64_t bits = peal_load_le(bytes + i, 8);
+
+			if (!bits)
+				continue;
+			__atomic_store_n(&redist->pending[(at + i) / 8], bits, __ATOMIC_SEQ_CST);
+			lower_all(redist, (at + i) * 8, PRIORITY_MAYBE);
+		}
+	}
+}
+
+static void store_word(const struct visitor *visitor, struct gic_redist *redist, uint32_t word)
+{
+	uint64_t bits = take_word(redist, word);
+	uint8_t bytes[8];
+
+	if (!bits || word * 8 >= table_end(redist->gic))
+		return;
+	peal_store_le(bytes, 8, bits);
+	(void)peal_space_write_memory(redist->gic->memory, visitor->table + word * 8, bytes, 8);
+}
+
+void gic_store_pending(struct gic_redist *redist, uint64_t table)
+{
+	const struct visitor visitor = { .visit = store_word, .takes = true, .table = table };
+	uint32_t end = redist->table_stale ? table_end(redist->gic) : 0;
+	uint8_t bytes[BLOCK];
+
+	for (uint32_t at = FIRST_BLOCK; at < end; at += BLOCK) {
+		if (read_block(redist, table + at, bytes))
+			(void)peal_space_write_memory(redist->gic->memory, table + at, no_lpis,
+						      BLOCK);
+	}
+	visit_all(redist, &visitor);
+	gic_clear_strayed(redist);
 }
 
 /* ---- for commands ---- */
@@ -323,21 +421,41 @@ void gic_command_pend(struct gic_redist *redist, uint32_t intid)
 	peal_mutex_unlock(&gic->mutex);
 }
 
+void gic_set_strayed(struct gic_redist *redist)
+{
+	struct peal_gic *gic = redist->gic;
+
+	(void)__atomic_fetch_or(&gic->strayed_redists[redist->index / 64],
+				PEAL_BIT(redist->index % 64), __ATOMIC_SEQ_CST);
+	__atomic_store_n(&gic->strayed, 1, __ATOMIC_SEQ_CST);
+}
+
+void gic_clear_strayed(struct gic_redist *redist)
+{
+	(void)__atomic_fetch_and(&redist->gic->strayed_redists[redist->index / 64],
+				 ~PEAL_BIT(redist->index % 64), __ATOMIC_SEQ_CST);
+}
+
 static bool is_strayed(const struct peal_gic *gic)
 {
 	return __atomic_load_n(&gic->strayed, __ATOMIC_SEQ_CST);
 }
 
-/* Takes the pending state from all redistributors but one; true: some had it. */
+/* Takes the pending state from the redistributors with strayed LPIs but one; true: some had it. */
 static bool unpend_all_but(struct peal_gic *gic, const struct gic_redist *one, uint32_t intid)
 {
 	bool found = false;
 
-	for (unsigned i = 0; i < gic->nredists; i++) {
-		struct gic_redist *redist = &gic->redists[i];
+	for (uint32_t word = 0; word < gic_strayed_words(gic); word++) {
+		uint64_t bits = __atomic_load_n(&gic->strayed_redists[word], __ATOMIC_SEQ_CST);
 
-		if (redist != one && is_pending(redist, intid) && gic_unpend(redist, intid))
-			found = true;
+		for (; bits; bits &= bits - 1) {
+			unsigned index = word * 64 + (unsigned)__builtin_ctzll(bits);
+			struct gic_redist *redist = &gic->redists[index];
+
+			if (redist != one && is_pending(redist, intid) && gic_unpend(redist, intid))
+				found = true;
+		}
 	}
 	return found;
 }
@@ -361,7 +479,8 @@ void gic_command_move(struct gic_redist *first, struct gic_redist *to, uint32_t 
 
 	peal_mutex_lock(&gic->mutex);
 	if (!to->lpis_enabled) {
-		gic_set_strayed(gic);
+		if (first)
+			gic_set_strayed(first);
 	} else {
 		found = first && first != to && gic_unpend(first, intid);
 		if (is_strayed(gic) && unpend_all_but(gic, to, intid))
@@ -372,30 +491,32 @@ void gic_command_move(struct gic_redist *first, struct gic_redist *to, uint32_t 
 	peal_mutex_unlock(&gic->mutex);
 }
 
-static void move_word(struct gic_redist *from, struct gic_redist *to, uint32_t word)
+static void move_word(const struct visitor *visitor, struct gic_redist *from, uint32_t word)
 {
-	uint64_t bits, merged;
+	uint64_t bits = take_word(from, word), merged;
+	struct gic_redist *to = visitor->to;
 
-	if (!__atomic_load_n(&from->pending[word], __ATOMIC_RELAXED))
+	if (!bits)
 		return;
-	bits = __atomic_exchange_n(&from->pending[word], 0, __ATOMIC_SEQ_CST);
 	merged = bits & __atomic_fetch_or(&to->pending[word], bits, __ATOMIC_SEQ_CST);
-	announce_word(to, word, bits & ~merged);
+	announce_bits(to, word, bits & ~merged);
 	for (; merged; merged &= merged - 1)
 		peal_count(&to->counters.merged, 1);
 }
 
 void gic_command_move_all(struct gic_redist *from, struct gic_redist *to)
 {
+	const struct visitor visitor = { .visit = move_word, .takes = true, .to = to };
 	struct peal_gic *gic = to->gic;
 
 	if (from == to)
 		return;
 	peal_mutex_lock(&gic->mutex);
-	gic_set_strayed(gic);
 	if (to->lpis_enabled) {
-		for (uint32_t word = FIRST_WORD; word < gic->words; word++)
-			move_word(from, to, word);
+		gic_set_strayed(to);
+		/* Before the bits move: who strays to FROM meanwhile sets it again. */
+		gic_clear_strayed(from);
+		visit_all(from, &visitor);
 	}
 	peal_mutex_unlock(&gic->mutex);
 }

@@ -29,6 +29,7 @@ static void enable_lpis(struct gic_redist *redist)
 		/* Nothing is pending anywhere. */
 		__atomic_store_n(&gic->strayed, 0, __ATOMIC_SEQ_CST);
 	}
+	redist->table_stale = false;
 	gic_read_all_config(gic);
 	if (!redist->pending_table_zero)
 		gic_load_pending(redist, get(redist, REDIST_PENDBASER, 8) & PENDBASER_ADDRESS);
@@ -208,6 +209,7 @@ void gic_redist_init(struct gic_redist *redist, const struct peal_redist_config 
 static void reset_redist(struct gic_redist *redist)
 {
 	gic_drop_pending(redist);
+	gic_clear_strayed(redist);
 	redist->pending_table_zero = false;
 	peal_reg_group_reset(&redist->bank.groups[0]);
 	peal_reg_set(redist->image, REDIST_TYPER, 8, redist->typer);
