@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <unistd.h>
+#include <string.h>
 
 #include <peal/bits.h>
-#include <peal/virtio.h>
 
 #include "../examples/hello-device.h"
+#include "model.h"
+#include "options.h"
 #include "probe-model.h"
 
 #define IMAGE_SIZE 0x100000
@@ -18,103 +16,17 @@
 #define WINDOW64   UINT64_C(0x8000000000)
 #define WINDOW_MAX (UINT64_C(1) << 39)
 
-struct kind {
-	int (*make)(struct probe_model *model, struct peal_pci_function **ret);
-	void (*free)(struct probe_model *model);
-	bool plugs; /* make has plugged it, and free unplugs it */
-};
-
 struct probe_model {
-	const struct kind *kind;
-	void *device;
-	struct peal_blk_file *file;
+	struct cli_model *device; /* else it is the bridge */
+	struct peal_pci_bridge *bridge;
 	struct peal_pci_function *function;
 	struct peal_space *memory, *io;
 	struct peal_pci_bus *bus;
 	bool plugged;
 };
 
-/* ---- the devices ---- */
-
-/* A disk needs a medium: memory that has a name while this process lives. */
-static int open_image(struct peal_blk_file **ret)
-{
-	struct peal_blk_file_config config = { .host = peal_host_default(), .writable = true };
-	char path[32];
-	int fd = memfd_create("peal-probe", MFD_CLOEXEC), r;
-
-	if (fd < 0 || ftruncate(fd, IMAGE_SIZE) < 0) {
-		r = -errno;
-	} else {
-		(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-		config.path = path;
-		r = peal_blk_file_open(ret, &config, NULL);
-	}
-	if (fd >= 0)
-		(void)close(fd);
-	return r;
-}
-
-static int make_blk(struct probe_model *model, struct peal_pci_function **ret)
-{
-	struct peal_virtio_blk_config config = { .host = peal_host_default() };
-	struct peal_virtio_blk *blk;
-	int r = open_image(&model->file);
-
-	if (r < 0)
-		return r;
-	config.backend = peal_blk_file_backend(model->file);
-	r = peal_virtio_blk_new(&blk, &config);
-	if (r < 0)
-		return r;
-	model->device = blk;
-	*ret = peal_virtio_blk_function(blk);
-	return 0;
-}
-
-static void free_blk(struct probe_model *model)
-{
-	peal_virtio_blk_free(model->device);
-	peal_blk_file_close(model->file);
-}
-
-static int make_rng(struct probe_model *model, struct peal_pci_function **ret)
-{
-	const struct peal_virtio_rng_config config = { .host = peal_host_default() };
-	struct peal_virtio_rng *rng;
-	int r = peal_virtio_rng_new(&rng, &config);
-
-	if (r < 0)
-		return r;
-	model->device = rng;
-	*ret = peal_virtio_rng_function(rng);
-	return 0;
-}
-
-static void free_rng(struct probe_model *model)
-{
-	peal_virtio_rng_free(model->device);
-}
-
-static int make_hello(struct probe_model *model, struct peal_pci_function **ret)
-{
-	struct hello *hello;
-	int r = hello_new(&hello, peal_host_default());
-
-	if (r < 0)
-		return r;
-	model->device = hello;
-	*ret = hello_function(hello);
-	return 0;
-}
-
-static void free_hello(struct probe_model *model)
-{
-	hello_free(model->device);
-}
-
 /* A root port with an empty bus behind it: numbered, and with closed windows. */
-static int make_bridge(struct probe_model *model, struct peal_pci_function **ret)
+static int make_bridge(struct probe_model *model)
 {
 	const struct peal_pci_function_config config = {
 		.host = peal_host_default(),
@@ -123,35 +35,20 @@ static int make_bridge(struct probe_model *model, struct peal_pci_function **ret
 		.class_code = 0x060400,
 		.interrupt_pin = 1,
 	};
-	struct peal_pci_bridge *bridge;
-	int r = peal_pci_bridge_new(&bridge, model->bus, 0, &config);
+	int r = peal_pci_bridge_new(&model->bridge, model->bus, 0, &config);
 
 	if (r < 0)
 		return r;
-	model->device = bridge;
-	*ret = peal_pci_bridge_function(bridge);
-	peal_pci_config_write(*ret, 0x18, 4, BUS | (BUS + 1) << 8 | (BUS + 1) << 16);
-	peal_pci_config_write(*ret, 0x1c, 2, 0x00f0);     /* I/O: base above limit */
-	peal_pci_config_write(*ret, 0x20, 4, 0x0000fff0); /* memory */
-	peal_pci_config_write(*ret, 0x24, 4, 0x0000fff0); /* prefetchable memory */
+	model->function = peal_pci_bridge_function(model->bridge);
+	peal_pci_config_write(model->function, 0x18, 4, BUS | (BUS + 1) << 8 | (BUS + 1) << 16);
+	peal_pci_config_write(model->function, 0x1c, 2, 0x00f0);     /* I/O: base above limit */
+	peal_pci_config_write(model->function, 0x20, 4, 0x0000fff0); /* memory */
+	peal_pci_config_write(model->function, 0x24, 4, 0x0000fff0); /* prefetchable memory */
 	return 0;
 }
 
-static void free_bridge(struct probe_model *model)
-{
-	peal_pci_bridge_free(model->device);
-}
-
-const char *const probe_model_names[] = { "blk", "rng", "hello", "bridge", NULL };
-
-static const struct kind kinds[] = {
-	{ .make = make_blk, .free = free_blk },
-	{ .make = make_rng, .free = free_rng },
-	{ .make = make_hello, .free = free_hello },
-	{ .make = make_bridge, .free = free_bridge, .plugs = true },
-};
-
-_Static_assert(PEAL_COUNT_OF(kinds) + 1 == PEAL_COUNT_OF(probe_model_names), "a name each");
+/* Those of the devices in their order, and one more. */
+const char *const probe_model_names[] = { "blk", "rng", "bell", "hello", "bridge", NULL };
 
 /* ---- the bus ---- */
 
@@ -212,27 +109,46 @@ static void place(struct peal_pci_function *function)
 
 /* ---- both ---- */
 
+static int make_device(struct probe_model *model, unsigned index)
+{
+	const struct cli_model_config config = { .name = "probe", .image_size = IMAGE_SIZE };
+	int r = cli_model_new(&model->device, index, &config);
+
+	if (r != CLI_OK)
+		return r;
+	model->function = cli_model_function(model->device);
+	r = peal_pci_bus_plug(model->bus, 0, model->function);
+	PEAL_ASSERT(r == 0); /* nothing else is there */
+	model->plugged = true;
+	return CLI_OK;
+}
+
+static int make(struct probe_model *model, unsigned index)
+{
+	int r = make_bus(model);
+
+	if (r == 0 && cli_model_names[index])
+		return make_device(model, index);
+	if (r == 0)
+		r = make_bridge(model);
+	return r < 0 ? cli_error(CLI_FAILED, "probe", "%s", strerror(-r)) : CLI_OK;
+}
+
 int probe_model_new(struct probe_model **ret, unsigned index)
 {
 	struct probe_model *model = calloc(1, sizeof(*model));
 	int r;
 
 	if (!model)
-		return -ENOMEM;
-	model->kind = &kinds[index];
-	r = make_bus(model);
-	if (r == 0)
-		r = model->kind->make(model, &model->function);
-	if (r == 0 && !model->kind->plugs)
-		r = peal_pci_bus_plug(model->bus, 0, model->function);
-	if (r < 0) {
+		return cli_error(CLI_FAILED, "probe", "out of memory");
+	r = make(model, index);
+	if (r != CLI_OK) {
 		probe_model_free(model);
 		return r;
 	}
-	model->plugged = !model->kind->plugs;
 	place(model->function);
 	*ret = model;
-	return 0;
+	return CLI_OK;
 }
 
 void probe_model_free(struct probe_model *model)
@@ -241,7 +157,8 @@ void probe_model_free(struct probe_model *model)
 		return;
 	if (model->plugged)
 		peal_pci_bus_unplug(model->bus, model->function);
-	model->kind->free(model);
+	cli_model_free(model->device);
+	peal_pci_bridge_free(model->bridge);
 	peal_pci_bus_free(model->bus);
 	peal_space_free(model->io);
 	peal_space_free(model->memory);

@@ -13,7 +13,7 @@ struct probe_model;
 /* Names as a table of choices. */
 extern const char *const probe_model_names[];
 
-/* INDEX into the names. 0 or -errno. */
+/* INDEX into the names. CLI_OK, or the exit code after an error message. */
 int probe_model_new(struct probe_model **ret, unsigned index);
 
 /* NULL is fine. */

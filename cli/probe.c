@@ -112,16 +112,12 @@ int probe_main(int argc, char **argv)
 	if (!names)
 		return cli_error(CLI_FAILED, "probe", "out of memory");
 	r = probe_model_new(&model, o.model);
-	if (r < 0) {
-		r = cli_error(CLI_FAILED, "probe", "%s: %s", probe_model_names[o.model],
-			      strerror(-r));
-	} else {
+	if (r == CLI_OK)
 		r = raise_vector(&o, model);
-		if (r == CLI_OK) {
-			struct pci_source source = pci_source_function(probe_model_function(model));
+	if (r == CLI_OK) {
+		struct pci_source source = pci_source_function(probe_model_function(model));
 
-			r = show(&o, &source, names);
-		}
+		r = show(&o, &source, names);
 	}
 	probe_model_free(model);
 	pci_names_free(names);

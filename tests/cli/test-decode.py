@@ -300,7 +300,7 @@ def what_cannot_be_right_is_marked(_):
 
 @case
 def what_is_right_is_not_marked(_):
-    for model in ("blk", "rng", "hello", "bridge"):
+    for model in ("blk", "rng", "bell", "hello", "bridge"):
         text = peal("probe", "--model", model, "--dump").out
         assert "!!!" not in decode(text), model
 

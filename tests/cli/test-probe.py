@@ -10,7 +10,7 @@ import subprocess
 
 from peal import Skip, case, complains, environment, main, peal
 
-MODELS = ["blk", "rng", "hello", "bridge"]
+MODELS = ["blk", "rng", "bell", "hello", "bridge"]
 
 
 def probe(*args):
