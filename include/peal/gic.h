@@ -116,6 +116,26 @@ struct peal_its_error {
 	uint32_t offset; /* of the command in the queue */
 };
 
+/* What an ITS did, for who traces it. */
+enum peal_its_trace_kind {
+	PEAL_ITS_TRACE_COMMAND, /* ran: command, offset, error */
+	PEAL_ITS_TRACE_MESSAGE, /* came: device, event, result, intid, redist */
+};
+
+#define PEAL_ITS_TRACE_NOWHERE UINT32_MAX
+
+struct peal_its_trace {
+	enum peal_its_trace_kind kind;
+	uint32_t error;      /* 0: the command succeeded; else as in struct peal_its_error */
+	uint64_t command[4]; /* zeros when it could not be read */
+	uint32_t offset;
+	uint32_t device;
+	uint32_t event;
+	int result;      /* of peal_its_send */
+	uint32_t intid;  /* 0: the event is not mapped, or the ITS is off */
+	uint32_t redist; /* index; PEAL_ITS_TRACE_NOWHERE: its collection is not mapped */
+};
+
 struct peal_its_config {
 	struct peal_gic *gic;  /* borrowed; outlives the ITS */
 	unsigned device_bits;  /* 1..32; 0: 16 */
@@ -126,6 +146,10 @@ struct peal_its_config {
 	/* A command failed. Called with the ITS's mutex held, in the thread that ran the queue; it
 	 * does not call into the ITS. NULL: only counted. */
 	void (*error)(void *user, const struct peal_its_error *error);
+	/* Told of every command, under the same rules, and of every message, in the thread that
+	 * sends it. It does not wait and does not call into the ITS or its GIC. NULL: no trace; a
+	 * send then costs one branch more. */
+	void (*trace)(void *user, const struct peal_its_trace *trace);
 	void *user;
 };
 

@@ -11,5 +11,6 @@
 #include <peal/mem.h>
 #include <peal/pci.h>
 #include <peal/regs.h>
+#include <peal/trace.h>
 
 #endif

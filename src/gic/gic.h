@@ -242,6 +242,7 @@ struct peal_its {
 	unsigned depth;        /* of the radix tree */
 	uint64_t device_count; /* 1 << device_bits */
 	struct its_node *root;
+	void (*trace)(void *user, const struct peal_its_trace *trace);
 	uint32_t *collections[65536 / COLLECTION_PAGE]; /* redist index + 1; 0 is unmapped */
 
 	/* Under the mutex. */

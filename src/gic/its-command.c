@@ -278,18 +278,33 @@ static void report(struct peal_its *its, uint32_t number, const uint64_t *dw, ui
 	its->config.error(its->config.user, &error);
 }
 
-static void run_command(struct peal_its *its, const uint64_t *dw, uint32_t offset)
+/* 0, or the error's number. */
+static uint32_t run_command(struct peal_its *its, const uint64_t *dw)
 {
 	uint32_t opcode = (uint32_t)dw[0] & 0xff, reason;
 
 	its->commands++;
-	if (opcode >= PEAL_COUNT_OF(commands) || !commands[opcode].run) {
-		report(its, 0x010000 | opcode << 8, dw, offset);
-		return;
-	}
+	if (opcode >= PEAL_COUNT_OF(commands) || !commands[opcode].run)
+		return 0x010000 | opcode << 8;
 	reason = commands[opcode].run(its, dw);
-	if (reason)
-		report(its, 0x010000 | (uint32_t)commands[opcode].class << 8 | reason, dw, offset);
+	return reason ? 0x010000 | (uint32_t)commands[opcode].class << 8 | reason : 0;
+}
+
+/* What came of the command at OFFSET, for the embedder. */
+static void finish(struct peal_its *its, uint32_t number, const uint64_t *dw, uint32_t offset)
+{
+	struct peal_its_trace trace = {
+		.kind = PEAL_ITS_TRACE_COMMAND,
+		.error = number,
+		.offset = offset,
+	};
+
+	if (number)
+		report(its, number, dw, offset);
+	if (!its->trace)
+		return;
+	memcpy(trace.command, dw, sizeof(trace.command));
+	its->trace(its->config.user, &trace);
 }
 
 static uint64_t get(const struct peal_its *its, uint32_t offset)
@@ -304,12 +319,12 @@ static bool run_at(struct peal_its *its, uint64_t queue, uint32_t offset)
 	uint64_t dw[4] = { 0 };
 
 	if (peal_space_read_memory(its->gic->memory, queue + offset, bytes, sizeof(bytes)) < 0) {
-		report(its, 0x010000, dw, offset);
+		finish(its, 0x010000, dw, offset);
 		return !its->config.stall_on_fault;
 	}
 	for (unsigned i = 0; i < 4; i++)
 		dw[i] = peal_load_le(bytes + 8 * i, 8);
-	run_command(its, dw, offset);
+	finish(its, run_command(its, dw), dw, offset);
 	return true;
 }
 

@@ -73,18 +73,36 @@ static inline int translate(struct peal_its *its, struct its_send_counters *coun
 	return 1;
 }
 
+static void __attribute__((noinline, cold))
+trace_message(struct peal_its *its, uint32_t device, uint32_t event, int result, uint64_t entry,
+	      const struct gic_redist *target)
+{
+	const struct peal_its_trace trace = {
+		.kind = PEAL_ITS_TRACE_MESSAGE,
+		.device = device,
+		.event = event,
+		.result = result,
+		.intid = entry ? ENTRY_INTID(entry) : 0,
+		.redist = target ? target->index : PEAL_ITS_TRACE_NOWHERE,
+	};
+
+	its->trace(its->config.user, &trace);
+}
+
 int peal_its_send(struct peal_its *its, uint32_t device, uint32_t event)
 {
 	unsigned token = peal_epoch_enter(&its->gic->epoch);
 	struct its_send_counters *counts = &its->counts[token >> 1];
-	struct gic_redist *target;
-	uint64_t entry;
+	struct gic_redist *target = NULL;
+	uint64_t entry = 0;
 	int r = translate(its, counts, device, event, &entry, &target);
 
 	if (peal_likely(r == 1)) {
 		(void)gic_pend(target, ENTRY_INTID(entry));
 		peal_count(&counts->translated, 1);
 	}
+	if (peal_unlikely(its->trace))
+		trace_message(its, device, event, r, entry, target);
 	peal_epoch_leave(&its->gic->epoch, token);
 	return r;
 }

@@ -232,6 +232,7 @@ int peal_its_new(struct peal_its **ret, const struct peal_its_config *config)
 		return -ENOMEM;
 	its->gic = c.gic;
 	its->host = c.gic->host;
+	its->trace = c.trace;
 	its->config = c;
 	its->device_count = PEAL_BIT(c.device_bits);
 	its->depth = (c.device_bits + RADIX_BITS - 1) / RADIX_BITS;
