@@ -114,16 +114,19 @@ static void forget_device(struct oracle *o, uint32_t device)
 	}
 }
 
-/* Peal has carried out the command. */
+/* Peal has carried out the command. (What it should have refused shows when the twins differ.) */
 static void learn(struct oracle *o, const struct op *op)
 {
 	struct mapping *m = find_event(o, op);
+	struct slot *slot = find_slot(o, op->device);
 
 	switch (op->opcode) {
 	case MAPD:
 		forget_device(o, op->device);
-		find_slot(o, op->device)->mapped = op->valid;
-		find_slot(o, op->device)->size = op->size;
+		if (slot) {
+			slot->mapped = op->valid;
+			slot->size = op->size;
+		}
 		break;
 	case MAPC:
 		if (op->icid < ICIDS)
@@ -136,10 +139,12 @@ static void learn(struct oracle *o, const struct op *op)
 					  op->opcode == MAPI ? op->event : op->intid, op->icid };
 		break;
 	case MOVI:
-		m->icid = op->icid;
+		if (m)
+			m->icid = op->icid;
 		break;
 	case DISCARD:
-		*m = o->events[--o->nevents];
+		if (m)
+			*m = o->events[--o->nevents];
 		break;
 	default:
 		break;
