@@ -4,7 +4,8 @@
  * QEMU, and compares what Peal answers and delivers. A recording is text, a record to a line, the
  * numbers hexadecimal:
  *
- *   h CPUS ADDRESS SIZE          the machine: redistributors, the guest's RAM; comes first
+ *   h CPUS ADDRESS SIZE          the machine: redistributors, the guest's RAM; comes first. Once
+ *                                more: it is reset
  *   R OFFSET SIZE VALUE          a register of the ITS was read: Peal has to read the same
  *   W OFFSET SIZE VALUE          and written
  *   r CPU OFFSET SIZE VALUE      the same for the LPI registers of a redistributor
@@ -99,13 +100,53 @@ static inline void replay_ram(struct replay *r)
 	assert_int_equal(result, 0);
 }
 
-static inline void replay_machine(struct replay *r, const uint64_t *args)
+static inline void replay_new_gic(struct replay *r)
 {
 	struct peal_redist_config redists[REPLAY_CPUS];
-	struct peal_gic_config gic = { .redists = redists, .kick = replay_kick, .user = r };
+	const struct peal_gic_config gic = {
+		.host = &r->th.host,
+		.memory = r->space,
+		.nredists = r->cpus,
+		.redists = redists,
+		.kick = replay_kick,
+		.user = r,
+	};
 	struct peal_its_config its = { .error = replay_error, .user = r };
 	int result;
 
+	for (unsigned i = 0; i < r->cpus; i++)
+		redists[i] = (struct peal_redist_config){ (uint16_t)i, i };
+	result = peal_gic_new(&r->gic, &gic);
+	assert_int_equal(result, 0);
+	its.gic = r->gic;
+	result = peal_its_new(&r->its, &its);
+	assert_int_equal(result, 0);
+}
+
+/* The power button: memory forgets, the GIC is reset, its counters count on. */
+static inline void replay_reset(struct replay *r)
+{
+	struct peal_its_counters counters;
+	int result;
+
+	peal_its_reset(r->its);
+	peal_gic_reset(r->gic);
+	result = madvise(r->ram, (size_t)r->ram_size, MADV_DONTNEED);
+	assert_int_equal(result, 0);
+	peal_its_counters(r->its, &counters);
+	r->ncommands = counters.commands;
+	r->nsources = 0;
+	memset(r->sources, 0, sizeof(r->sources));
+	memset(r->mapped, 0, sizeof(r->mapped));
+	memset(r->awake, 0, sizeof(r->awake));
+}
+
+static inline void replay_machine(struct replay *r, const uint64_t *args)
+{
+	if (r->gic && args[0] == r->cpus && args[1] == r->ram_address && args[2] == r->ram_size) {
+		replay_reset(r);
+		return;
+	}
 	if (r->gic || args[0] < 1 || args[0] > REPLAY_CPUS || args[2] == 0 ||
 	    args[2] > REPLAY_RAM || args[2] % 4096 != 0 || args[1] % 4096 != 0) {
 		replay_refuse(r, "no such machine");
@@ -115,16 +156,7 @@ static inline void replay_machine(struct replay *r, const uint64_t *args)
 	r->ram_address = args[1];
 	r->ram_size = args[2];
 	replay_ram(r);
-	for (unsigned i = 0; i < r->cpus; i++)
-		redists[i] = (struct peal_redist_config){ (uint16_t)i, i };
-	gic.host = &r->th.host;
-	gic.memory = r->space;
-	gic.nredists = r->cpus;
-	result = peal_gic_new(&r->gic, &gic);
-	assert_int_equal(result, 0);
-	its.gic = r->gic;
-	result = peal_its_new(&r->its, &its);
-	assert_int_equal(result, 0);
+	replay_new_gic(r);
 }
 
 static inline uint8_t *replay_at(struct replay *r, uint64_t address, uint64_t size)

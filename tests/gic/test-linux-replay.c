@@ -1,32 +1,47 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What Linux does with an ITS, recorded by tests/guest/record-its and kept in
- * data/linux-arm64.its: all of it, and delivered to the CPUs that took the interrupts then. The
- * same recordings with one thing changed have to be found wrong.
+ * What Linux does with an ITS, recorded by tests/guest/record-its and kept in data/: all of it, and
+ * delivered to the CPUs that took the interrupts then. The same recordings with one thing changed
+ * have to be found wrong.
  *
- * test-gic-linux-replay FILE: the same for another recording.
+ * test-gic-linux-replay FILE...: the same for other recordings.
  */
 #include "replay.h"
 
-static const char *path;
-static char *recording;
+/* Lines that one test replays of a recording's changed copies; of a long one it takes a sample. */
+#define LINES      600000u
+#define RECORDINGS 4u
 
-static char *load(const char *name)
+struct recording {
+	char path[4096];
+	char *text; /* NULL: it could not be read */
+	unsigned lines;
+};
+
+static struct recording recordings[RECORDINGS];
+static unsigned nrecordings;
+
+static void load(const char *directory, const char *name)
 {
-	FILE *file = fopen(name, "r");
-	char *text;
+	struct recording *recording = &recordings[nrecordings];
+	FILE *file;
 	size_t size;
 
+	thread_assert(nrecordings < RECORDINGS);
+	nrecordings++;
+	(void)snprintf(recording->path, sizeof(recording->path), "%s%s", directory, name);
+	file = fopen(recording->path, "r");
 	if (!file)
-		return NULL;
+		return;
 	(void)fseek(file, 0, SEEK_END);
 	size = (size_t)ftell(file);
 	rewind(file);
-	text = (char *)malloc(size + 1);
-	thread_assert(text && fread(text, 1, size, file) == size);
-	text[size] = '\0';
+	recording->text = (char *)malloc(size + 1);
+	thread_assert(recording->text && fread(recording->text, 1, size, file) == size);
+	recording->text[size] = '\0';
 	(void)fclose(file);
-	return text;
+	for (const char *at = recording->text; *at; at++)
+		recording->lines += *at == '\n';
 }
 
 static void assert_reason(const struct replay *r, const char *part)
@@ -40,13 +55,33 @@ static void linux_runs_as_it_did(void **state)
 	static struct replay r;
 
 	(void)state;
-	if (!recording)
-		fail_msg("no recording %s", path);
-	replay_run(&r, recording);
-	assert_reason(&r, "");
-	print_message("# %llu commands, %llu interrupts, %llu counts\n",
-		      (unsigned long long)r.nkinds['c'], (unsigned long long)r.nkinds['a'],
-		      (unsigned long long)r.nkinds['i']);
+	for (unsigned i = 0; i < nrecordings; i++) {
+		replay_run(&r, recordings[i].text);
+		assert_reason(&r, "");
+		print_message("# %llu commands, %llu interrupts, %llu counts\n",
+			      (unsigned long long)r.nkinds['c'], (unsigned long long)r.nkinds['a'],
+			      (unsigned long long)r.nkinds['i']);
+	}
+}
+
+static void linux_boots_again_after_a_reset(void **state)
+{
+	static struct replay r;
+
+	(void)state;
+	for (unsigned i = 0; i < nrecordings; i++) {
+		const char *text = recordings[i].text;
+		size_t length = strlen(text);
+		char *twice = (char *)malloc(2 * length + 1);
+
+		assert_non_null(twice);
+		memcpy(twice, text, length);
+		memcpy(twice + length, text, length + 1);
+		replay_run(&r, twice);
+		free(twice);
+		assert_reason(&r, "");
+		assert_int_equal(r.nkinds['h'], 2);
+	}
 }
 
 /* ---- recordings of something that did not happen ---- */
@@ -78,15 +113,30 @@ static void change_line(char *at, const char *line)
 	memmove(at + length, at + old, strlen(at + old) + 1);
 }
 
-static char *copy_recording(void)
+static char *copy(const struct recording *recording)
 {
-	char *text;
+	char *text = strdup(recording->text);
 
-	if (!recording)
-		fail_msg("no recording %s", path);
-	text = strdup(recording);
 	assert_non_null(text);
 	return text;
+}
+
+/* Replays RECORDING with the line at AT of it changed to LINE: is it refused? */
+static bool is_missed(const struct recording *recording, const char *at, const char *line)
+{
+	static struct replay r;
+	char *text = copy(recording);
+
+	change_line(text + (at - recording->text), line);
+	replay_run(&r, text);
+	free(text);
+	return r.reason[0];
+}
+
+/* Each how many lines are changed when there are CHANGES that could be made. */
+static unsigned sample(const struct recording *recording, unsigned changes)
+{
+	return 1 + (unsigned)((uint64_t)changes * recording->lines / LINES);
 }
 
 struct change {
@@ -113,7 +163,7 @@ static void what_did_not_happen_is_refused(void **state)
 	(void)state;
 	for (size_t i = 0; i < PEAL_COUNT_OF(changes); i++) {
 		const struct change *change = &changes[i];
-		char *text = copy_recording();
+		char *text = copy(&recordings[0]);
 
 		change_line(find_line(find_line(text, change->after), change->start), change->line);
 		replay_run(&r, text);
@@ -122,100 +172,101 @@ static void what_did_not_happen_is_refused(void **state)
 	}
 }
 
+/* GITS_IIDR is the implementation's own. */
+static bool is_observation(const char *at)
+{
+	return strchr("Rrlai", *at) && strncmp(at, "R 4 ", 4) != 0;
+}
+
 /* Each single line of what was seen counts: with another last digit it is refused, there. */
-static void every_observation_counts(void **state)
+static void change_observations(const struct recording *recording)
 {
 	static struct replay r;
-	char *text = copy_recording(), *end;
-	unsigned number = 0, changed = 0;
+	char *text = copy(recording), where[32];
+	unsigned number = 0, seen = 0, step;
 
-	(void)state;
+	for (char *at = text; *at; at = next_line(at))
+		seen += is_observation(at);
+	step = sample(recording, seen);
+	seen = 0;
 	for (char *at = text; *at; at = next_line(at)) {
-		char was, where[32];
+		char *last = at + strcspn(at, "\n") - 1, was = *last;
 
 		number++;
-		/* GITS_IIDR is the implementation's own. */
-		if (!strchr("Rrlai", *at) || strncmp(at, "R 4 ", 4) == 0)
+		if (!is_observation(at) || seen++ % step != 0)
 			continue;
-		end = at + strcspn(at, "\n") - 1;
-		was = *end;
-		*end = was == '0' ? '1' : '0';
+		*last = was == '0' ? '1' : '0';
 		replay_run(&r, text);
-		*end = was;
+		*last = was;
 		(void)snprintf(where, sizeof(where), "(line %u)", number);
 		assert_reason(&r, where);
-		changed++;
 	}
-	print_message("# %u observations\n", changed);
+	print_message("# every %u. of %u observations\n", step, seen);
+	assert_true(seen >= 100);
 	free(text);
+}
+
+static void every_observation_counts(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < nrecordings; i++)
+		change_observations(&recordings[i]);
 }
 
 /* What the guest wrote into its tables: without it interrupts are not enabled, or not mapped. */
 static void memory_is_missed(void **state)
 {
-	static struct replay r;
-	unsigned given = 0, missed = 0;
-
 	(void)state;
-	for (char *at = find_line(recording, "# boot"); *at; at = next_line(at)) {
-		char *text;
+	for (unsigned i = 0; i < nrecordings; i++) {
+		const struct recording *recording = &recordings[i];
+		unsigned step = sample(recording, 500), given = 0, missed = 0;
 
-		if (*at != 'm')
-			continue;
-		text = copy_recording();
-		change_line(text + (at - recording), "");
-		replay_run(&r, text);
-		free(text);
-		given++;
-		missed += r.reason[0] != 0;
+		for (char *at = find_line(recording->text, "# boot"); *at; at = next_line(at)) {
+			if (*at == 'm' && given++ % step == 0)
+				missed += is_missed(recording, at, "");
+		}
+		print_message("# every %u. of %u: %u\n", step, given, missed);
+		assert_true(missed > 0);
 	}
-	print_message("# %u of %u\n", missed, given);
-	assert_true(missed > 0);
-}
-
-/* Replays with the command at AT of the recording as a SYNC: was it missed? */
-static bool is_missed(const char *at, unsigned index)
-{
-	static struct replay r;
-	char *text = copy_recording(), line[32];
-
-	(void)snprintf(line, sizeof(line), "c %x 5 0 0 0\n", index);
-	change_line(text + (at - recording), line);
-	replay_run(&r, text);
-	free(text);
-	return r.reason[0];
 }
 
 /*
- * Not all INVs change something: the guest also masks what is masked, and INVALLs where it has
- * mapped nothing yet.
+ * What gets lost when a command is a SYNC instead. Not all INVs change something: the guest also
+ * masks what is masked already.
  */
-static void commands_are_missed(void **state)
+static void change_commands(const struct recording *recording, unsigned opcode, bool all)
+{
+	unsigned step = sample(recording, 200), given = 0, changed = 0, missed = 0, index, word;
+	char line[32];
+
+	for (char *at = recording->text; *at; at = next_line(at)) {
+		if (sscanf(at, "c %x %x", &index, &word) != 2 || (word & 0xff) != opcode ||
+		    given++ % step != 0)
+			continue;
+		(void)snprintf(line, sizeof(line), "c %x 5 0 0 0\n", index);
+		missed += is_missed(recording, at, line);
+		changed++;
+	}
+	print_message("# command %#x, every %u. of %u: %u\n", opcode, step, given, missed);
+	assert_true(missed > 0);
+	if (all)
+		assert_int_equal(missed, changed);
+}
+
+static void every_command_is_missed(void **state)
 {
 	static const struct {
 		unsigned opcode;
 		bool all;
-		const char *name;
 	} commands[] = {
-		{ MOVI, true, "MOVI" },   { MAPD, true, "MAPD" }, { MAPC, false, "MAPC" },
-		{ MAPTI, true, "MAPTI" }, { INV, false, "INV" },  { DISCARD, true, "DISCARD" },
+		{ MOVI, true },  { MAPD, true }, { MAPC, false },
+		{ MAPTI, true }, { INV, false }, { DISCARD, true },
 	};
 
 	(void)state;
-	for (size_t i = 0; i < PEAL_COUNT_OF(commands); i++) {
-		unsigned given = 0, missed = 0, index, opcode;
-
-		for (char *at = recording; at && *at; at = next_line(at)) {
-			if (sscanf(at, "c %x %x", &index, &opcode) != 2 ||
-			    (opcode & 0xff) != commands[i].opcode)
-				continue;
-			given++;
-			missed += is_missed(at, index);
-		}
-		print_message("# %s: %u of %u\n", commands[i].name, missed, given);
-		assert_true(missed > 0);
-		if (commands[i].all)
-			assert_int_equal(missed, given);
+	for (unsigned i = 0; i < nrecordings; i++) {
+		for (size_t k = 0; k < PEAL_COUNT_OF(commands); k++)
+			change_commands(&recordings[i], commands[k].opcode, commands[k].all);
 	}
 }
 
@@ -223,19 +274,31 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(linux_runs_as_it_did),
+		cmocka_unit_test(linux_boots_again_after_a_reset),
 		cmocka_unit_test(what_did_not_happen_is_refused),
 		cmocka_unit_test(every_observation_counts),
 		cmocka_unit_test(memory_is_missed),
-		cmocka_unit_test(commands_are_missed),
+		cmocka_unit_test(every_command_is_missed),
 	};
 	const char *root = getenv("PEAL_SOURCE_ROOT");
-	char name[4096];
+	char directory[2048];
 	int r;
 
-	(void)snprintf(name, sizeof(name), "%s/tests/gic/data/linux-arm64.its", root ? root : ".");
-	path = argc > 1 ? argv[1] : name;
-	recording = load(path);
+	(void)snprintf(directory, sizeof(directory), "%s/tests/gic/data/", root ? root : ".");
+	for (int i = 1; i < argc; i++)
+		load("", argv[i]);
+	if (argc < 2) {
+		load(directory, "linux-arm64.its");
+		load(directory, "linux-arm64-wide.its");
+	}
+	for (unsigned i = 0; i < nrecordings; i++) {
+		if (!recordings[i].text) {
+			fprintf(stderr, "no recording %s\n", recordings[i].path);
+			return 1;
+		}
+	}
 	r = cmocka_run_group_tests(tests, NULL, NULL);
-	free(recording);
+	for (unsigned i = 0; i < nrecordings; i++)
+		free(recordings[i].text);
 	return r;
 }
