@@ -311,6 +311,8 @@ static void advance(struct iovec *parts, size_t n)
 	for (unsigned i = 0; i < PARTS; i++) {
 		size_t part = parts[i].iov_len < n ? parts[i].iov_len : n;
 
+		if (!part) /* there may be nothing, at NULL */
+			continue;
 		parts[i].iov_base = (char *)parts[i].iov_base + part;
 		parts[i].iov_len -= part;
 		n -= part;

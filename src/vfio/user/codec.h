@@ -55,8 +55,8 @@ int vfu_capabilities_print(const struct vfu_capabilities *capabilities, char *js
 			   size_t *size);
 
 /*
- * The server's reply to a client that proposed THEIRS: OURS, without what was not proposed and no
- * number higher. The twin socket is the server's to add.
+ * The server's reply to a client that proposed THEIRS: OURS, without what was not proposed (but for
+ * limits that are not the default) and no number higher. The twin socket is the server's to add.
  */
 void vfu_capabilities_answer(struct vfu_capabilities *ret, const struct vfu_capabilities *ours,
 			     const struct vfu_capabilities *theirs);

@@ -219,6 +219,8 @@ static uint64_t lower(uint64_t a, uint64_t b)
 void vfu_capabilities_answer(struct vfu_capabilities *ret, const struct vfu_capabilities *ours,
 			     const struct vfu_capabilities *theirs)
 {
+	struct vfu_capabilities defaults;
+
 	*ret = *ours;
 	/* No more than they say of themselves: QEMU refuses a server that takes more than it. */
 	if (theirs->said_max_msg_fds)
@@ -228,10 +230,15 @@ void vfu_capabilities_answer(struct vfu_capabilities *ret, const struct vfu_capa
 			lower(ours->max_data_xfer_size, theirs->max_data_xfer_size);
 	if (theirs->said_max_dma_maps)
 		ret->max_dma_maps = lower(ours->max_dma_maps, theirs->max_dma_maps);
-	ret->said_max_msg_fds = theirs->said_max_msg_fds;
-	ret->said_max_data_xfer_size = theirs->said_max_data_xfer_size;
-	ret->said_max_dma_maps = theirs->said_max_dma_maps;
-	ret->said_pgsizes = theirs->said_pgsizes;
+	/* A limit that the other side would take for another one has to be said all the same. */
+	vfu_capabilities_default(&defaults);
+	ret->said_max_msg_fds = theirs->said_max_msg_fds ||
+				ret->max_msg_fds != defaults.max_msg_fds;
+	ret->said_max_data_xfer_size = theirs->said_max_data_xfer_size ||
+				       ret->max_data_xfer_size != defaults.max_data_xfer_size;
+	ret->said_max_dma_maps = theirs->said_max_dma_maps ||
+				 ret->max_dma_maps != defaults.max_dma_maps;
+	ret->said_pgsizes = theirs->said_pgsizes || ret->pgsizes != defaults.pgsizes;
 	ret->write_multiple = ours->write_multiple && theirs->write_multiple;
 	ret->has_migration = ours->has_migration && theirs->has_migration;
 	ret->twin_socket = ret->has_fd_index = false;

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * vfio-user: a VFIO device over a UNIX socket. A server shows a device of this process to a client
+ * such as QEMU; a client is a device of another process as struct peal_vfio_device.
+ * vfio-user Protocol Specification 0.9.
+ *
+ *   peal_vfio_function (or any peal_vfio_device) ──▶ server ═══ socket ═══ client ──▶ driver, VMM
+ *
+ * Neither side trusts the other: whatever arrives is answered with an error number or ends the
+ * connection.
+ */
+#ifndef PEAL_VFIO_USER_H
+#define PEAL_VFIO_USER_H
+
+#include <peal/base.h>
+#include <peal/mem.h>
+#include <peal/vfio.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- server ---- */
+
+/*
+ * Threads: one thread serves (peal_vfu_server_run or _serve) and calls the device; stop and the
+ * counters from any thread. Free: when nobody serves.
+ *
+ * DMA of the device goes through the space. A range that comes with a descriptor is mapped there as
+ * memory; one without is an accessor that asks the client by DMA_READ and DMA_WRITE. Unless the
+ * client takes a socket of its own for these (twin_socket), they cannot be sent while a request of
+ * the client is handled, as it may not listen before it has the reply: from inside the device's ops
+ * such an access answers -EDEADLK. A device's own thread can always make them.
+ */
+struct peal_vfu_server;
+
+#define PEAL_VFU_NO_TWIN_SOCKET    0x1u
+#define PEAL_VFU_NO_WRITE_MULTIPLE 0x2u
+/*
+ * Without this flag the first server installs a handler for SIGBUS, for the whole process and for
+ * good, which takes care of files that a client truncates under a device's DMA: zeros appear in
+ * their place and the client is disconnected. Other SIGBUS go to the handler that was there before.
+ */
+#define PEAL_VFU_NO_SIGBUS 0x4u
+
+struct peal_vfu_server_config {
+	const struct peal_host *host;
+	struct peal_vfio_device *device; /* borrowed */
+	struct peal_space *dma;          /* borrowed; NULL: ranges go to the device's dma_map */
+	struct peal_irqset *irqset;      /* borrowed; disabled when a client leaves. NULL: set_irqs */
+	uint32_t max_msg_fds;            /* 0: 16, at most 253 */
+	uint64_t max_data_xfer_size;     /* 0: 1 MiB, at most 16 MiB */
+	uint64_t max_dma_maps;           /* 0: 65535 */
+	int timeout_ms;                  /* for a client to go on in the middle; 0: 5000, -1: none */
+	uint32_t poll_us;                /* how long to look for a request before sleeping */
+	unsigned flags;
+};
+
+/* -EINVAL: a limit beyond what is said above. -ENOMEM; errors of the host, of the device. */
+PEAL_PUBLIC int peal_vfu_server_new(struct peal_vfu_server **ret,
+				    const struct peal_vfu_server_config *config);
+
+/* NULL is fine. */
+PEAL_PUBLIC void peal_vfu_server_free(struct peal_vfu_server *server);
+
+/*
+ * A listening socket at PATH in *RET, close-on-exec. A socket file that nobody listens at any more
+ * is replaced. -ENAMETOOLONG, -EADDRINUSE: somebody listens there. -errno.
+ */
+PEAL_PUBLIC int peal_vfu_listen(int *ret, const char *path);
+
+/*
+ * Serves one client after the other that connects to LISTEN_FD (borrowed), until stopped: 0.
+ * -errno: of the listening socket.
+ */
+PEAL_PUBLIC int peal_vfu_server_run(struct peal_vfu_server *server, int listen_fd);
+
+/*
+ * Serves the client at the other end of FD (consumed) until it leaves or the server is stopped: 0.
+ * After that all that it gave is released; the device keeps its state.
+ * -ETIMEDOUT: it stopped in the middle. -EPROTO: what it sent is no stream of messages. -EFAULT: it
+ * took memory away that it had shared. -errno.
+ */
+PEAL_PUBLIC int peal_vfu_server_serve(struct peal_vfu_server *server, int fd);
+
+/* Ends run and serve, now and in future. Can be called from a signal handler. */
+PEAL_PUBLIC void peal_vfu_server_stop(struct peal_vfu_server *server);
+
+struct peal_vfu_counters {
+	uint64_t clients;     /* that were served */
+	uint64_t commands;    /* that were received whole */
+	uint64_t errors;      /* that were answered with an error, or would have been */
+	uint64_t unsolicited; /* replies that nobody asked for */
+	uint64_t dma_maps;    /* ranges that are mapped now */
+	uint64_t dma_remote;  /* DMA_READ and DMA_WRITE that were sent */
+	uint64_t dma_failed;  /* of these, or before: no answer, an error, or a deadlock avoided */
+	uint64_t truncated;   /* pages that a client took away */
+};
+
+PEAL_PUBLIC void peal_vfu_server_counters(const struct peal_vfu_server *server,
+					  struct peal_vfu_counters *ret);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

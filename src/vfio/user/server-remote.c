@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * DMA by messages: DMA_READ and DMA_WRITE to a client that shares no memory for a range.
+ * vfio-user Protocol Specification 0.9, "VFIO_USER_DMA_READ", "VFIO_USER_DMA_WRITE".
+ *
+ *   twin socket      who accesses sends and receives itself, under the mutex
+ *   shared socket    who accesses sends and waits; the server's thread receives the reply
+ *
+ * On a shared socket the server's own thread cannot wait for itself, and a client that waits for
+ * the reply to its request may not answer ours (QEMU does not): such an access is refused. Nor can
+ * the thread wait in peal_space_sync() for who waits for it: it ends their waits first (drain).
+ *
+ * A client that does not answer in time is disconnected, so that no late reply is ever taken for
+ * another.
+ */
+#include <errno.h>
+#include <time.h>
+
+#include "server.h"
+
+int vfu_remote_init(struct vfu_session *session)
+{
+	struct vfu_remote *remote = &session->remote;
+	pthread_condattr_t attr;
+	int r = -pthread_condattr_init(&attr);
+
+	if (r < 0)
+		return r;
+	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	r = -pthread_cond_init(&remote->done, &attr);
+	(void)pthread_condattr_destroy(&attr);
+	if (r < 0)
+		return r;
+	r = -pthread_mutex_init(&remote->mutex, NULL);
+	if (r < 0) {
+		(void)pthread_cond_destroy(&remote->done);
+		return r;
+	}
+	remote->server = pthread_self();
+	remote->ready = true;
+	return 0;
+}
+
+void vfu_remote_done(struct vfu_session *session)
+{
+	struct vfu_remote *remote = &session->remote;
+
+	if (!remote->ready)
+		return;
+	(void)pthread_mutex_destroy(&remote->mutex);
+	(void)pthread_cond_destroy(&remote->done);
+	remote->ready = false;
+}
+
+/* ---- replies ---- */
+
+/* The data of a reply, if it is the one to WAIT. */
+static int take_reply(const struct vfu_remote_wait *wait, const struct vfu_message *message)
+{
+	struct vfu_dma_access access = { 0 };
+	size_t fixed = sizeof(access);
+	int r;
+
+	if (message->header.flags & VFU_ERROR)
+		return vfu_reply_error(&message->header);
+	r = vfu_reply_check(wait->command, message->payload, message->size, message->fds.count);
+	if (r < 0)
+		return r;
+	/* The count of a write's reply has 4 or 8 bytes. */
+	if (message->size < fixed)
+		fixed = message->size;
+	memcpy(&access, message->payload, fixed);
+	if (access.address != wait->access.address || (uint32_t)access.count != wait->access.count)
+		return -EPROTO;
+	if (wait->bytes) {
+		if (message->size != sizeof(access) + wait->access.count)
+			return -EPROTO;
+		memcpy(wait->bytes, message->payload + sizeof(access), (size_t)wait->access.count);
+	}
+	return 0;
+}
+
+static void finish(struct vfu_remote *remote, struct vfu_remote_wait *wait, int result)
+{
+	struct vfu_remote_wait **link = &remote->waits;
+
+	while (*link != wait)
+		link = &(*link)->next;
+	*link = wait->next;
+	wait->result = result;
+	wait->done = true;
+	(void)pthread_cond_broadcast(&remote->done);
+}
+
+bool vfu_remote_reply(struct vfu_session *session, const struct vfu_message *message)
+{
+	struct vfu_remote *remote = &session->remote;
+	struct vfu_remote_wait *wait;
+
+	(void)pthread_mutex_lock(&remote->mutex);
+	for (wait = remote->waits; wait; wait = wait->next) {
+		if (wait->id == message->header.id && wait->command == message->header.command) {
+			finish(remote, wait, take_reply(wait, message));
+			break;
+		}
+	}
+	(void)pthread_mutex_unlock(&remote->mutex);
+	return wait;
+}
+
+void vfu_remote_drain(struct vfu_session *session)
+{
+	struct vfu_remote *remote = &session->remote;
+
+	if (!remote->ready)
+		return;
+	(void)pthread_mutex_lock(&remote->mutex);
+	remote->draining = session->twin.host == NULL;
+	while (remote->draining && remote->waits)
+		finish(remote, remote->waits, -EIO);
+	(void)pthread_mutex_unlock(&remote->mutex);
+}
+
+void vfu_remote_resume(struct vfu_session *session)
+{
+	struct vfu_remote *remote = &session->remote;
+
+	if (!remote->ready)
+		return;
+	(void)pthread_mutex_lock(&remote->mutex);
+	remote->draining = false;
+	(void)pthread_mutex_unlock(&remote->mutex);
+}
+
+/* ---- requests ---- */
+
+static int send_request(struct vfu_channel *channel, const struct vfu_remote_wait *wait,
+			const void *data)
+{
+	const struct vfu_out out = {
+		.header = { .id = wait->id, .command = wait->command },
+		.fixed = &wait->access,
+		.fixed_size = sizeof(wait->access),
+		.data = data,
+		.data_size = data ? (size_t)wait->access.count : 0,
+	};
+
+	return vfu_channel_send(channel, &out);
+}
+
+/* With a socket of its own. The mutex is held. */
+static int ask_twin(struct vfu_session *session, const struct vfu_remote_wait *wait,
+		    const void *data)
+{
+	struct vfu_message *message = &session->remote.message;
+	int r = send_request(&session->twin, wait, data);
+
+	if (r == 0)
+		r = vfu_channel_receive(&session->twin, message, session->twin.timeout);
+	if (r < 0) {
+		vfu_channel_shut(&session->twin);
+		vfu_channel_shut(&session->channel);
+		return -EIO;
+	}
+	if ((message->header.flags & VFU_TYPE_MASK) == VFU_TYPE_REPLY &&
+	    message->header.id == wait->id && message->header.command == wait->command)
+		r = take_reply(wait, message);
+	else
+		r = -EPROTO;
+	vfu_fds_close(&message->fds);
+	return r;
+}
+
+static void end_of_wait(int ms, struct timespec *ret)
+{
+	(void)clock_gettime(CLOCK_MONOTONIC, ret);
+	ret->tv_sec += ms / 1000;
+	ret->tv_nsec += ms % 1000 * 1000000L;
+	if (ret->tv_nsec >= 1000000000L) {
+		ret->tv_sec++;
+		ret->tv_nsec -= 1000000000L;
+	}
+}
+
+/* On the socket of all. The mutex is held, and let go while waiting. */
+static int ask_shared(struct vfu_session *session, struct vfu_remote_wait *wait, const void *data)
+{
+	struct vfu_remote *remote = &session->remote;
+	struct timespec end;
+	int r;
+
+	if (pthread_equal(pthread_self(), remote->server))
+		return -EDEADLK;
+	if (remote->draining)
+		return -EIO;
+	wait->next = remote->waits;
+	remote->waits = wait;
+	r = send_request(&session->channel, wait, data);
+	if (r < 0) {
+		finish(remote, wait, -EIO);
+		return -EIO;
+	}
+	end_of_wait(session->channel.timeout, &end);
+	while (!wait->done && r != ETIMEDOUT) {
+		r = session->channel.timeout < 0
+			    ? pthread_cond_wait(&remote->done, &remote->mutex)
+			    : pthread_cond_timedwait(&remote->done, &remote->mutex, &end);
+	}
+	if (!wait->done) {
+		vfu_channel_shut(&session->channel);
+		finish(remote, wait, -EIO);
+	}
+	return wait->result;
+}
+
+static int ask(struct vfu_session *session, uint16_t command, uint64_t address, uint8_t *bytes,
+	       const uint8_t *data, size_t size)
+{
+	struct peal_vfu_counters *counters = &session->server->counters;
+	struct vfu_remote *remote = &session->remote;
+	struct vfu_remote_wait wait = {
+		.access = { .address = address, .count = size },
+		.command = command,
+		.bytes = bytes,
+	};
+	int r;
+
+	(void)pthread_mutex_lock(&remote->mutex);
+	wait.id = remote->next_id++;
+	peal_count(&counters->dma_remote, 1);
+	r = session->twin.host ? ask_twin(session, &wait, data) : ask_shared(session, &wait, data);
+	(void)pthread_mutex_unlock(&remote->mutex);
+	if (r < 0)
+		peal_count(&counters->dma_failed, 1);
+	return r;
+}
+
+/* In pieces that the client takes. */
+static int access_remote(struct vfu_mapping *mapping, uint64_t offset, uint8_t *bytes,
+			 const uint8_t *data, size_t size)
+{
+	struct vfu_session *session = mapping->session;
+	int r = 0;
+
+	if (!(mapping->flags & (data ? VFU_DMA_WRITABLE : VFU_DMA_READABLE)))
+		return -EFAULT;
+	while (r == 0 && size) {
+		size_t part = size < session->max_data ? size : (size_t)session->max_data;
+
+		r = ask(session, data ? VFU_DMA_WRITE : VFU_DMA_READ, mapping->first + offset,
+			bytes, data, part);
+		offset += part;
+		size -= part;
+		if (data)
+			data += part;
+		else
+			bytes += part;
+	}
+	return r;
+}
+
+static int remote_read(void *user, uint64_t offset, void *bytes, size_t size)
+{
+	return access_remote(user, offset, bytes, NULL, size);
+}
+
+static int remote_write(void *user, uint64_t offset, const void *bytes, size_t size)
+{
+	return access_remote(user, offset, NULL, bytes, size);
+}
+
+const struct peal_mem_ops *vfu_remote_ops(void)
+{
+	static const struct peal_mem_ops ops = { .read = remote_read, .write = remote_write };
+
+	return &ops;
+}
