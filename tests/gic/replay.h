@@ -467,8 +467,10 @@ static inline void replay_line(struct replay *r, const char *line)
 /*
  * Replays TEXT into a new machine. R->reason is "" when Peal did all of it as recorded, and says
  * otherwise at which line it did not. A recording without records of a kind is not taken either.
+ * BEFORE is called before each record but the first, and may exchange the GIC and the ITS.
  */
-static inline void replay_run(struct replay *r, const char *text)
+static inline void replay_run_with(struct replay *r, const char *text,
+				   void (*before)(struct replay *r))
 {
 	unsigned number = 0;
 	char line[256];
@@ -486,8 +488,11 @@ static inline void replay_run(struct replay *r, const char *text)
 		memcpy(line, text, length);
 		line[length] = '\0';
 		text += length + (text[length] == '\n');
-		if (line[0] != '#')
-			replay_line(r, line);
+		if (line[0] == '#')
+			continue;
+		if (r->gic && before)
+			before(r);
+		replay_line(r, line);
 	}
 	for (size_t i = 0; i < PEAL_COUNT_OF(replay_kinds) && !r->reason[0]; i++) {
 		if (r->nkinds[(unsigned)replay_kinds[i].letter & 0x7f] == 0)
@@ -504,6 +509,42 @@ static inline void replay_run(struct replay *r, const char *text)
 	if (r->ram)
 		(void)munmap(r->ram, (size_t)r->ram_size);
 	test_host_done(&r->th);
+}
+
+static inline void replay_run(struct replay *r, const char *text)
+{
+	replay_run_with(r, text, NULL);
+}
+
+/* ---- the recordings that are kept ---- */
+
+/* The text of a recording; the caller frees it. NULL: it cannot be read. */
+static inline char *replay_load(const char *path)
+{
+	FILE *file = fopen(path, "r");
+	char *text;
+	size_t size;
+
+	if (!file)
+		return NULL;
+	(void)fseek(file, 0, SEEK_END);
+	size = (size_t)ftell(file);
+	rewind(file);
+	text = (char *)malloc(size + 1);
+	thread_assert(text && fread(text, 1, size, file) == size);
+	text[size] = '\0';
+	(void)fclose(file);
+	return text;
+}
+
+/* The same for one of tests/gic/data. */
+static inline char *replay_load_kept(const char *name)
+{
+	const char *root = getenv("PEAL_SOURCE_ROOT");
+	char path[4096];
+
+	(void)snprintf(path, sizeof(path), "%s/tests/gic/data/%s", root ? root : ".", name);
+	return replay_load(path);
 }
 
 #endif

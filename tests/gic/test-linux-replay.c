@@ -13,35 +13,26 @@
 #define RECORDINGS 4u
 
 struct recording {
-	char path[4096];
-	char *text; /* NULL: it could not be read */
+	char *text;
 	unsigned lines;
 };
 
 static struct recording recordings[RECORDINGS];
 static unsigned nrecordings;
 
-static void load(const char *directory, const char *name)
+static bool add_recording(char *text, const char *name)
 {
 	struct recording *recording = &recordings[nrecordings];
-	FILE *file;
-	size_t size;
 
-	thread_assert(nrecordings < RECORDINGS);
+	if (!text || nrecordings == RECORDINGS) {
+		fprintf(stderr, "no recording %s\n", name);
+		return false;
+	}
 	nrecordings++;
-	(void)snprintf(recording->path, sizeof(recording->path), "%s%s", directory, name);
-	file = fopen(recording->path, "r");
-	if (!file)
-		return;
-	(void)fseek(file, 0, SEEK_END);
-	size = (size_t)ftell(file);
-	rewind(file);
-	recording->text = (char *)malloc(size + 1);
-	thread_assert(recording->text && fread(recording->text, 1, size, file) == size);
-	recording->text[size] = '\0';
-	(void)fclose(file);
-	for (const char *at = recording->text; *at; at++)
+	recording->text = text;
+	for (const char *at = text; *at; at++)
 		recording->lines += *at == '\n';
+	return true;
 }
 
 static void assert_reason(const struct replay *r, const char *part)
@@ -280,22 +271,16 @@ int main(int argc, char **argv)
 		cmocka_unit_test(memory_is_missed),
 		cmocka_unit_test(every_command_is_missed),
 	};
-	const char *root = getenv("PEAL_SOURCE_ROOT");
-	char directory[2048];
+	static const char *const kept[] = { "linux-arm64.its", "linux-arm64-wide.its" };
 	int r;
 
-	(void)snprintf(directory, sizeof(directory), "%s/tests/gic/data/", root ? root : ".");
-	for (int i = 1; i < argc; i++)
-		load("", argv[i]);
-	if (argc < 2) {
-		load(directory, "linux-arm64.its");
-		load(directory, "linux-arm64-wide.its");
-	}
-	for (unsigned i = 0; i < nrecordings; i++) {
-		if (!recordings[i].text) {
-			fprintf(stderr, "no recording %s\n", recordings[i].path);
+	for (int i = 1; i < argc; i++) {
+		if (!add_recording(replay_load(argv[i]), argv[i]))
 			return 1;
-		}
+	}
+	for (size_t i = 0; argc < 2 && i < PEAL_COUNT_OF(kept); i++) {
+		if (!add_recording(replay_load_kept(kept[i]), kept[i]))
+			return 1;
 	}
 	r = cmocka_run_group_tests(tests, NULL, NULL);
 	for (unsigned i = 0; i < nrecordings; i++)
