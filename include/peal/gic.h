@@ -93,6 +93,32 @@ PEAL_PUBLIC uint32_t peal_gic_acknowledge(struct peal_gic *gic, unsigned redist,
 /* Is the LPI pending on the redistributor? False for what is no LPI. */
 PEAL_PUBLIC bool peal_gic_is_pending(const struct peal_gic *gic, unsigned redist, uint32_t intid);
 
+/*
+ * Writes the pending bits of every redistributor whose LPIs are on into its pending table, where
+ * turning them on finds them. LPIs stay on, and what is sent later is not in the tables: no device
+ * sends and no vCPU runs when the image of memory is taken.
+ * -EFAULT: an LPI is pending and its place is not in memory; the other tables are written.
+ */
+PEAL_PUBLIC int peal_gic_save_pending(struct peal_gic *gic);
+
+/*
+ * Takes the pending bits of every redistributor whose LPIs are on from its pending table, and
+ * forgets those it had: for an embedder that restores memory after it turned LPIs on. What is not
+ * in memory is not pending. Sends meanwhile get -EBUSY.
+ */
+PEAL_PUBLIC void peal_gic_restore_pending(struct peal_gic *gic);
+
+/*
+ * A snapshot of the redistributors: LPI registers and pending bits. Guest memory is restored
+ * before; the configuration of LPIs is read from there. No vCPU runs. The ITSes have their own.
+ * save: -ENOSPC: SIZE is below peal_gic_state_size(), which is constant for a GIC.
+ * load: into a GIC of the same id_bits and processor numbers, in any state. -EINVAL: BYTES are not
+ * its snapshot; the GIC is as it was.
+ */
+PEAL_PUBLIC size_t peal_gic_state_size(const struct peal_gic *gic);
+PEAL_PUBLIC int peal_gic_save(struct peal_gic *gic, void *bytes, size_t size);
+PEAL_PUBLIC int peal_gic_load(struct peal_gic *gic, const void *bytes, size_t size);
+
 struct peal_redist_counters {
 	uint64_t merged;       /* sends and moves that found the LPI pending already */
 	uint64_t acknowledged; /* LPIs taken by the CPU interface */
@@ -210,6 +236,52 @@ struct peal_its_counters {
 	uint64_t memory;        /* bytes allocated now on the guest's behalf */
 };
 PEAL_PUBLIC void peal_its_counters(struct peal_its *its, struct peal_its_counters *ret);
+
+/* ---- saving and restoring an ITS ---- */
+
+/*
+ * Into the guest's tables, in revision 0 of the format that Linux documents for KVM: an image can
+ * go from one to the other. The order to restore in is: guest memory; the redistributors with
+ * peal_redist_write(), GICR_CTLR last; then of each ITS CBASER, the other registers, the tables,
+ * CTLR last, with the functions here.
+ *
+ * save: in any state of the ITS, from any thread. Commands wait, sends do not. Writes go to the
+ * space's dirty log. -EFAULT: an entry is not in guest memory: an ITT, a page of level 2, or the
+ * collection of an event is outside its table. -EINVAL: two devices share a part of their ITTs.
+ * -E2BIG: the tables are so sparse that going over them would take too long. -ENOMEM. The ITS goes
+ * on after each of them; the tables are incomplete then.
+ */
+PEAL_PUBLIC int peal_its_save_tables(struct peal_its *its);
+
+/*
+ * What is in the tables replaces what is mapped; pending states stay as they are. -EBUSY: the ITS
+ * is enabled. -EINVAL: the tables hold what no save wrote (see there, and its-tables.c). -ENOMEM:
+ * also when it would be more than memory_limit. In all three the ITS is as it was.
+ */
+PEAL_PUBLIC int peal_its_restore_tables(struct peal_its *its);
+
+/*
+ * Sets a register as the host: the whole of it, at its OFFSET. GITS_CREADR, while the ITS is off,
+ * and GITS_IIDR can be set so, too; else it is what the guest's write does. Enabling runs the
+ * commands from CREADR to CWRITER.
+ * -EBUSY: CBASER, CREADR and BASER<n>, while the ITS is on. -ENXIO: no such register. -EINVAL: a
+ * CREADR or CWRITER beyond the queue; an IIDR whose Revision, that of the table format, is not 0
+ * (the other fields do not matter); a TYPER other than the ITS's; a BASER<n> with another type or
+ * size of entries; enabling without valid CBASER, BASER0, BASER1.
+ */
+PEAL_PUBLIC int peal_its_set_register(struct peal_its *its, uint64_t offset, uint64_t value);
+
+/*
+ * A snapshot that needs nothing of the guest's tables. Commands wait, sends go on while saving and
+ * get -EBUSY while loading.
+ * save: -ENOSPC: SIZE is below peal_its_state_size(), which grows with what is mapped.
+ * load: into an ITS of the same widths, in any state; the GIC was loaded before. Bytes behind the
+ * snapshot do not matter. -EINVAL: BYTES are no snapshot of such an ITS. -ENOMEM: also when it
+ * would be more than memory_limit. In both the ITS is as it was.
+ */
+PEAL_PUBLIC size_t peal_its_state_size(struct peal_its *its);
+PEAL_PUBLIC int peal_its_save(struct peal_its *its, void *bytes, size_t size);
+PEAL_PUBLIC int peal_its_load(struct peal_its *its, const void *bytes, size_t size);
 
 #ifdef __cplusplus
 }

@@ -32,11 +32,13 @@ static inline uint64_t gic_sanitise(uint64_t value)
 
 /* ---- redistributors ---- */
 
-#define REDIST_IMAGE            0x100u
-#define REDIST_CTLR             0x00u
-#define REDIST_CTLR_ENABLE_LPIS 0x1u
-#define REDIST_TYPER            0x08u
-#define REDIST_PENDBASER        0x78u
+#define REDIST_IMAGE             0x100u
+#define REDIST_CTLR              0x00u
+#define REDIST_CTLR_ENABLE_LPIS  0x1u
+#define REDIST_TYPER             0x08u
+#define REDIST_PROPBASER         0x70u
+#define REDIST_PENDBASER         0x78u
+#define REDIST_PENDBASER_ADDRESS PEAL_MASK(51, 16)
 
 #define SUMMARY_LEVELS 4u
 
@@ -139,6 +141,8 @@ void gic_disable_past_limit(struct peal_gic *gic);
  */
 void gic_load_pending(struct gic_redist *redist, uint64_t table);
 void gic_store_pending(struct gic_redist *redist, uint64_t table);
+/* Sets bits of a word; they are not announced yet. */
+void gic_put_pending(struct gic_redist *redist, uint32_t word, uint64_t bits);
 /* Clears the bits. */
 void gic_drop_pending(struct gic_redist *redist);
 /* Announces all that is pending and enabled. */
@@ -151,6 +155,8 @@ extern const struct peal_reg gic_id_rows[];
 extern const unsigned gic_id_nrows;
 #define GIC_ID_BASE 0xffd0u
 #define GIC_ID_SIZE 0x30u
+/* peal_gic_reset() under the GIC's mutex. */
+void gic_reset(struct peal_gic *gic);
 void gic_redist_init(struct gic_redist *redist, const struct peal_redist_config *config, bool last);
 
 /* ---- ITS ---- */
@@ -255,6 +261,7 @@ struct peal_its {
 	uint64_t ndevices;
 	uint64_t nevents;
 	struct its_members members;
+	bool aside; /* mappings that are not in use: its_aside_new() */
 	uint64_t commands;
 	uint64_t errors;
 
@@ -265,6 +272,9 @@ extern const struct peal_reg its_control_rows[];
 extern const unsigned its_control_nrows;
 extern const struct peal_reg its_translation_rows[];
 extern const unsigned its_translation_nrows;
+
+/* its.c: peal_its_set_register() under the mutex. */
+int its_set_register(struct peal_its *its, uint64_t offset, uint64_t value);
 
 /* its-send.c; in a section of the GIC's epoch, or under the ITS's mutex. */
 struct its_device *its_find_device(struct peal_its *its, uint32_t id);
@@ -285,8 +295,8 @@ void its_unmap_collection(struct peal_its *its, uint32_t icid);
 void its_unmap_all_collections(struct peal_its *its);
 /* Takes the pending state of an entry's LPI away. No send of the entry may be on its way. */
 void its_clear_pending(struct peal_its *its, uint64_t entry);
-/* Does the guest's table BASER<n> have an entry for ID in guest memory? */
-bool its_table_has(struct peal_its *its, unsigned n, uint64_t id);
+/* Gives ITS, which is off, the mappings of ASIDE, and ASIDE those it had. */
+void its_swap_mappings(struct peal_its *its, struct peal_its *aside);
 
 /* Zeroed memory within the limit, or NULL; and back. NULL is fine. */
 void *its_allocate(struct peal_its *its, uint64_t size);
@@ -301,6 +311,57 @@ void its_member_remove(struct peal_its *its, uint32_t icid, uint32_t node);
 uint32_t its_member_count(const struct peal_its *its, uint32_t icid);
 /* Re-reads the configuration of all LPIs of a collection. Under the GIC's mutex as well. */
 void its_member_read_config(struct peal_its *its, uint32_t icid);
+
+/*
+ * its-walk.c: the guest's tables as memory, under the mutex. PAGE is that of level 2; 0: flat.
+ * Errors are -EFAULT: the entry is not in guest memory.
+ */
+struct its_table {
+	struct peal_space *memory;
+	uint64_t base;
+	uint64_t page;
+	uint64_t count; /* ids it has entries for, if all of level 1 is valid */
+};
+
+/* The table of BASER<n>; false: it is not valid. An ITT. */
+bool its_table_open(struct peal_its *its, unsigned n, struct its_table *ret);
+struct its_table its_table_of(struct peal_its *its, const struct its_device *device);
+/*
+ * Where the entry of ID < count is, and in *RUN how many from there on have the same answer: 1 at
+ * *ADDRESS and behind it; 0 level 1 has no page for them.
+ */
+int its_table_locate(const struct its_table *table, uint64_t id, uint64_t *address, uint64_t *run);
+/* The same of one entry, which is in guest memory then. */
+int its_table_place(const struct its_table *table, uint64_t id, uint64_t *address);
+/* Does the guest's table BASER<n> have an entry for ID in guest memory? */
+bool its_table_has(struct peal_its *its, unsigned n, uint64_t id);
+/* Makes the entry of what is unmapped zero, so that it is not restored; if it is in memory. */
+void its_clear_saved_device(struct peal_its *its, uint32_t id);
+void its_clear_saved_event(struct peal_its *its, const struct its_device *device, uint32_t event);
+
+/*
+ * Going over a table, from low ids to high ones. BUDGET is how many entries may be looked at; more
+ * walks may share one.
+ */
+struct its_walk {
+	struct its_table table;
+	uint64_t present; /* an entry is there when one of these bits is set */
+	uint64_t *budget;
+	uint64_t address; /* WINDOW holds BYTES of guest memory from here */
+	uint64_t bytes;
+	uint8_t window[64 * ITS_ENTRY_SIZE];
+};
+
+struct its_found {
+	uint64_t id;
+	uint64_t value;
+	uint64_t address;
+};
+
+void its_walk_begin(struct its_walk *walk, const struct its_table *table, uint64_t present,
+		    uint64_t *budget);
+/* 1 and the first entry of [from, to) that is there; 0; -EFAULT; -E2BIG: out of budget. */
+int its_walk_find(struct its_walk *walk, uint64_t from, uint64_t to, struct its_found *found);
 
 /* its-command.c: runs the queue up to CWRITER. */
 void its_run_queue(struct peal_its *its);

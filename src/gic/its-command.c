@@ -129,6 +129,7 @@ static uint32_t run_mapd(struct peal_its *its, const uint64_t *dw)
 		return E_DEVICE;
 	if (!is_valid(dw)) {
 		its_unmap_device(its, device_id(dw));
+		its_clear_saved_device(its, device_id(dw));
 		return 0;
 	}
 	if (event_bits > its->config.event_bits)
@@ -247,6 +248,7 @@ static uint32_t run_discard(struct peal_its *its, const uint64_t *dw)
 	if (!place)
 		return E_UNMAPPED_EVENT;
 	its_unmap_event(its, device, place);
+	its_clear_saved_event(its, device, event_id(dw));
 	return 0;
 }
 

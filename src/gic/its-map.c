@@ -31,52 +31,8 @@ void its_release(struct peal_its *its, void *memory, uint64_t size)
 
 static void sync_sends(struct peal_its *its)
 {
-	peal_epoch_sync(&its->gic->epoch);
-}
-
-/* ---- the guest's tables ---- */
-
-static uint64_t page_size(uint64_t baser)
-{
-	static const uint64_t sizes[] = { 0x1000, 0x4000, 0x10000, 0x10000 };
-
-	return sizes[peal_field(baser, 9, 8)];
-}
-
-/* With 64 KiB pages, bits 15:12 of the field are address bits 51:48. */
-static uint64_t table_address(uint64_t baser)
-{
-	if (page_size(baser) == 0x10000)
-		return (baser & PEAL_MASK(47, 16)) | peal_field(baser, 15, 12) << 48;
-	return baser & PEAL_MASK(47, 12) & ~(page_size(baser) - 1);
-}
-
-bool its_table_has(struct peal_its *its, unsigned n, uint64_t id)
-{
-	uint64_t baser = peal_reg_get(its->image, ITS_BASER + 8 * n, 8);
-	uint64_t page = page_size(baser);
-	uint64_t size = (peal_field(baser, 7, 0) + 1) * page;
-	uint64_t per_page = page / ITS_ENTRY_SIZE;
-	uint64_t address = table_address(baser);
-	uint8_t bytes[8];
-
-	if (!(baser & ITS_VALID))
-		return false;
-	if (baser & ITS_BASER_INDIRECT) {
-		uint64_t index = id / per_page;
-
-		if (index >= size / 8 ||
-		    peal_space_read_memory(its->gic->memory, address + index * 8, bytes, 8) < 0)
-			return false;
-		if (!(peal_load_le(bytes, 8) & ITS_VALID))
-			return false;
-		address = peal_load_le(bytes, 8) & PEAL_MASK(51, 12) & ~(page - 1);
-		id %= per_page;
-	} else if (id >= size / ITS_ENTRY_SIZE) {
-		return false;
-	}
-	return peal_space_is_memory(its->gic->memory, address + id * ITS_ENTRY_SIZE, ITS_ENTRY_SIZE,
-				    PEAL_MEM_RW);
+	if (!its->aside)
+		peal_epoch_sync(&its->gic->epoch);
 }
 
 /* ---- devices ---- */
@@ -159,6 +115,8 @@ static void prune_path(struct peal_its *its, uint32_t id)
 
 void its_clear_pending(struct peal_its *its, uint64_t entry)
 {
+	if (its->aside)
+		return;
 	gic_command_unpend(its->gic, its_find_target(its, ENTRY_ICID(entry)), ENTRY_INTID(entry));
 }
 
@@ -396,4 +354,41 @@ void its_unmap_all_collections(struct peal_its *its)
 		if (its->collections[i])
 			free_collection_page(its, i);
 	}
+}
+
+/* ---- all at once ---- */
+
+/* A collection page of ITS, which goes to ASIDE, and the other way. */
+static void swap_collections(struct peal_its *its, struct peal_its *aside, unsigned n)
+{
+	uint32_t *page = its->collections[n];
+
+	peal_epoch_store(&its->collections[n], aside->collections[n]);
+	aside->collections[n] = page;
+	for (unsigned i = 0; page && i < COLLECTION_PAGE; i++) {
+		if (page[i])
+			gic_set_strayed(&its->gic->redists[page[i] - 1]);
+	}
+}
+
+void its_swap_mappings(struct peal_its *its, struct peal_its *aside)
+{
+	struct its_members members = its->members;
+	struct its_node *root = its->root;
+	uint64_t memory = its->memory, ndevices = its->ndevices, nevents = its->nevents;
+
+	PEAL_ASSERT(!its->enabled && aside->aside);
+	peal_epoch_store(&its->root, aside->root);
+	for (unsigned i = 0; i < PEAL_COUNT_OF(its->collections); i++)
+		swap_collections(its, aside, i);
+	its->members = aside->members;
+	its->memory = aside->memory;
+	its->ndevices = aside->ndevices;
+	its->nevents = aside->nevents;
+	aside->root = root;
+	aside->members = members;
+	aside->memory = memory;
+	aside->ndevices = ndevices;
+	aside->nevents = nevents;
+	sync_sends(its);
 }

@@ -17,6 +17,9 @@
 #define BASER_RW         (PEAL_MASK(63, 62) | PEAL_MASK(61, 59) | PEAL_MASK(55, 53) | PEAL_MASK(47, 0))
 #define BASER_TYPE(type) ((uint64_t)(type) << 56)
 #define BASER_ENTRY_SIZE ((uint64_t)(ITS_ENTRY_SIZE - 1) << 48)
+#define BASER_FIXED      (PEAL_MASK(58, 56) | PEAL_MASK(52, 48))
+#define CREADR_BITS      (PEAL_MASK(19, 5) | 1)
+#define IIDR_REVISION    PEAL_MASK(15, 12)
 
 static uint64_t get(const struct peal_its *its, uint32_t offset)
 {
@@ -68,12 +71,19 @@ static void write_cbaser(void *owner, const struct peal_reg_write *write)
 	peal_reg_set(its->image, ITS_CREADR, 8, 0);
 }
 
+/* Of what CWRITER or CREADR may hold. */
+static bool is_in_queue(const struct peal_its *its, uint64_t value)
+{
+	uint64_t size = (peal_field(get(its, ITS_CBASER), 7, 0) + 1) * 4096;
+
+	return (value & PEAL_MASK(19, 5)) < size;
+}
+
 static void write_cwriter(void *owner, const struct peal_reg_write *write)
 {
 	struct peal_its *its = owner;
-	uint64_t size = (peal_field(get(its, ITS_CBASER), 7, 0) + 1) * 4096;
 
-	if ((write->value & PEAL_MASK(19, 5)) >= size)
+	if (!is_in_queue(its, write->value))
 		peal_reg_set(its->image, write->reg->offset, 8, write->old);
 	else
 		its_run_queue(its);
@@ -171,6 +181,102 @@ void peal_its_write(struct peal_its *its, uint64_t offset, unsigned size, uint64
 	peal_mutex_lock(&its->mutex);
 	peal_reg_bank_write(&its->bank, offset, size, value);
 	peal_mutex_unlock(&its->mutex);
+}
+
+/* ---- registers as the host sets them ---- */
+
+static void write_register(struct peal_its *its, uint64_t offset, unsigned size, uint64_t value)
+{
+	peal_reg_bank_write(&its->bank, offset, size, value);
+}
+
+static int set_ctlr(struct peal_its *its, uint64_t offset, uint64_t value)
+{
+	write_register(its, offset, 4, value);
+	return its->enabled == (value & CTLR_ENABLED) ? 0 : -EINVAL;
+}
+
+/* Revision: that of the format of the guest's tables. There is one so far. */
+static int set_iidr(struct peal_its *its, uint64_t offset, uint64_t value)
+{
+	(void)its;
+	(void)offset;
+	return value & IIDR_REVISION ? -EINVAL : 0;
+}
+
+static int set_typer(struct peal_its *its, uint64_t offset, uint64_t value)
+{
+	return value == get(its, (uint32_t)offset) ? 0 : -EINVAL;
+}
+
+static int set_cbaser(struct peal_its *its, uint64_t offset, uint64_t value)
+{
+	if (its->enabled)
+		return -EBUSY;
+	write_register(its, offset, 8, value);
+	return 0;
+}
+
+static int set_cwriter(struct peal_its *its, uint64_t offset, uint64_t value)
+{
+	if (!is_in_queue(its, value))
+		return -EINVAL;
+	write_register(its, offset, 8, value);
+	return 0;
+}
+
+static int set_creadr(struct peal_its *its, uint64_t offset, uint64_t value)
+{
+	if (its->enabled)
+		return -EBUSY;
+	if (!is_in_queue(its, value))
+		return -EINVAL;
+	peal_reg_set(its->image, (uint32_t)offset, 8, value & CREADR_BITS);
+	return 0;
+}
+
+static int set_baser(struct peal_its *its, uint64_t offset, uint64_t value)
+{
+	unsigned index = (unsigned)(offset - ITS_BASER) / 8;
+
+	if ((value & BASER_FIXED) != baser_fixed(index))
+		return -EINVAL;
+	if (its->enabled)
+		return -EBUSY;
+	write_register(its, offset, 8, value);
+	return 0;
+}
+
+int its_set_register(struct peal_its *its, uint64_t offset, uint64_t value)
+{
+	static const struct {
+		uint32_t offset;
+		uint32_t count; /* 8 bytes apart */
+		int (*set)(struct peal_its *its, uint64_t offset, uint64_t value);
+	} rows[] = {
+		{ 0x000, 1, set_ctlr },          { ITS_IIDR, 1, set_iidr },
+		{ ITS_TYPER, 1, set_typer },     { ITS_CBASER, 1, set_cbaser },
+		{ ITS_CWRITER, 1, set_cwriter }, { ITS_CREADR, 1, set_creadr },
+		{ ITS_BASER, 8, set_baser },
+	};
+
+	for (unsigned i = 0; i < PEAL_COUNT_OF(rows); i++) {
+		uint64_t distance = offset - rows[i].offset;
+
+		if (distance % 8 == 0 && distance / 8 < rows[i].count)
+			return rows[i].set(its, offset, value);
+	}
+	return -ENXIO;
+}
+
+int peal_its_set_register(struct peal_its *its, uint64_t offset, uint64_t value)
+{
+	int r;
+
+	peal_mutex_lock(&its->mutex);
+	r = its_set_register(its, offset, value);
+	peal_mutex_unlock(&its->mutex);
+	return r;
 }
 
 /* ---- life ---- */

@@ -363,6 +363,13 @@ static bool read_block(const struct gic_redist *redist, uint64_t address, uint8_
 	       memcmp(bytes, no_lpis, BLOCK) != 0;
 }
 
+void gic_put_pending(struct gic_redist *redist, uint32_t word, uint64_t bits)
+{
+	gic_set_strayed(redist);
+	(void)__atomic_fetch_or(&redist->pending[word], bits, __ATOMIC_SEQ_CST);
+	lower_all(redist, word * 64, PRIORITY_MAYBE);
+}
+
 void gic_load_pending(struct gic_redist *redist, uint64_t table)
 {
 	uint8_t bytes[BLOCK];
@@ -371,14 +378,12 @@ void gic_load_pending(struct gic_redist *redist, uint64_t table)
 		if (!read_block(redist, table + at, bytes))
 			continue;
 		redist->table_stale = true;
-		gic_set_strayed(redist);
 		for (uint32_t i = 0; i < BLOCK; i += 8) {
 			uint64_t bits = peal_load_le(bytes + i, 8);
 
 			if (!bits)
 				continue;
-			__atomic_store_n(&redist->pending[(at + i) / 8], bits, __ATOMIC_SEQ_CST);
-			lower_all(redist, (at + i) * 8, PRIORITY_MAYBE);
+			gic_put_pending(redist, (at + i) / 8, bits);
 		}
 	}
 }

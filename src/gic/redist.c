@@ -9,10 +9,9 @@
 #define CTLR_CES 0x2u
 #define CTLR_IR  0x4u
 
-#define PENDBASER_PTZ     PEAL_BIT(62)
-#define PENDBASER_RW      (PEAL_MASK(58, 56) | PEAL_MASK(51, 16) | PEAL_MASK(11, 7))
-#define PENDBASER_ADDRESS PEAL_MASK(51, 16)
-#define PROPBASER_RW      (PEAL_MASK(58, 56) | PEAL_MASK(51, 12) | PEAL_MASK(11, 7) | PEAL_MASK(4, 0))
+#define PENDBASER_PTZ PEAL_BIT(62)
+#define PENDBASER_RW  (PEAL_MASK(58, 56) | PEAL_MASK(51, 16) | PEAL_MASK(11, 7))
+#define PROPBASER_RW  (PEAL_MASK(58, 56) | PEAL_MASK(51, 12) | PEAL_MASK(11, 7) | PEAL_MASK(4, 0))
 
 static uint64_t get(const struct gic_redist *redist, uint32_t offset, unsigned width)
 {
@@ -32,7 +31,8 @@ static void enable_lpis(struct gic_redist *redist)
 	redist->table_stale = false;
 	gic_read_all_config(gic);
 	if (!redist->pending_table_zero)
-		gic_load_pending(redist, get(redist, REDIST_PENDBASER, 8) & PENDBASER_ADDRESS);
+		gic_load_pending(redist,
+				 get(redist, REDIST_PENDBASER, 8) & REDIST_PENDBASER_ADDRESS);
 	__atomic_store_n(&redist->lpis_enabled, 1, __ATOMIC_SEQ_CST);
 	gic_announce_all(redist);
 }
@@ -44,7 +44,7 @@ static void disable_lpis(struct gic_redist *redist)
 
 	__atomic_store_n(&redist->lpis_enabled, 0, __ATOMIC_SEQ_CST);
 	peal_epoch_sync(&gic->epoch);
-	gic_store_pending(redist, get(redist, REDIST_PENDBASER, 8) & PENDBASER_ADDRESS);
+	gic_store_pending(redist, get(redist, REDIST_PENDBASER, 8) & REDIST_PENDBASER_ADDRESS);
 	redist->pending_table_zero = false;
 	gic->nenabled--;
 }
@@ -215,9 +215,8 @@ static void reset_redist(struct gic_redist *redist)
 	peal_reg_set(redist->image, REDIST_TYPER, 8, redist->typer);
 }
 
-void peal_gic_reset(struct peal_gic *gic)
+void gic_reset(struct peal_gic *gic)
 {
-	peal_mutex_lock(&gic->mutex);
 	for (unsigned i = 0; i < gic->nredists; i++)
 		__atomic_store_n(&gic->redists[i].lpis_enabled, 0, __ATOMIC_SEQ_CST);
 	/* Sends that saw them on are over; what they left goes with the rest. */
@@ -228,6 +227,12 @@ void peal_gic_reset(struct peal_gic *gic)
 	gic->propbaser = 0;
 	__atomic_store_n(&gic->lpi_limit, 0, __ATOMIC_RELAXED);
 	gic_disable_past_limit(gic);
+}
+
+void peal_gic_reset(struct peal_gic *gic)
+{
+	peal_mutex_lock(&gic->mutex);
+	gic_reset(gic);
 	peal_mutex_unlock(&gic->mutex);
 }
 
