@@ -19,7 +19,7 @@
 #define FD_NO_EVENT  5000
 #define FD_NOT_OPEN  4000
 #define SOURCE_COUNT 2048u
-#define LOG_SIZE     65536u
+#define LOG_SIZE     131072u
 
 /* The log: one letter and number for each op, in their order: "get 100 enable 2/4 open 2/0 …". */
 struct rig {
