@@ -90,10 +90,10 @@ int vfu_handle_region_info(struct vfu_session *session, struct vfu_message *mess
 		return -ENOMEM;
 	info.argsz = (uint32_t)needed;
 	size = vfu_reply_size(argsz, sizeof(info), needed);
-	if (size > sizeof(info)) {
+	if (needed > sizeof(info))
 		info.cap_offset = sizeof(info);
+	if (size > sizeof(info))
 		put_sparse(room + sizeof(info), region);
-	}
 	/* Who has to ask again gets the descriptor then. */
 	if (info.flags & PEAL_VFIO_REGION_MMAP && size == needed) {
 		reply->fds = &session->reply_fd;

@@ -66,16 +66,20 @@ static int take_reply(const struct vfu_remote_wait *wait, const struct vfu_messa
 	r = vfu_reply_check(wait->command, message->payload, message->size, message->fds.count);
 	if (r < 0)
 		return r;
-	/* The count of a write's reply has 4 or 8 bytes. */
+	/* The count of a write's reply has 4 or 8 bytes; no count has more than 32 bits of value. */
 	if (message->size < fixed)
 		fixed = message->size;
 	memcpy(&access, message->payload, fixed);
-	if (access.address != wait->access.address || (uint32_t)access.count != wait->access.count)
+	if (!wait->bytes)
+		access.count = (uint32_t)access.count;
+	if (access.address != wait->access.address || access.count != wait->access.count)
 		return -EPROTO;
 	if (wait->bytes) {
 		if (message->size != sizeof(access) + wait->access.count)
 			return -EPROTO;
 		memcpy(wait->bytes, message->payload + sizeof(access), (size_t)wait->access.count);
+	} else if (message->size > sizeof(access)) {
+		return -EPROTO;
 	}
 	return 0;
 }

@@ -1,0 +1,548 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* DMA: files that are mapped, files that shrink, and memory that is reached by messages. */
+#include "rig.h"
+
+#include <signal.h>
+
+#include "vfio/user/sigbus.h"
+
+#define SIZE 65536u
+
+/* A file whose byte at N is that of pattern(N). */
+static uint8_t pattern(size_t n)
+{
+	return (uint8_t)(n / 4096 * 17 + n);
+}
+
+static int pattern_file(void)
+{
+	int fd = memfd_create("ram", MFD_CLOEXEC);
+	uint8_t bytes[SIZE];
+
+	for (size_t i = 0; i < SIZE; i++)
+		bytes[i] = pattern(i);
+	assert_int_equal(write(fd, bytes, SIZE), SIZE);
+	return fd;
+}
+
+static void files_are_mapped_at_their_offset(void **state)
+{
+	int fd = pattern_file();
+	uint8_t bytes[64];
+	struct rig rig;
+
+	(void)state;
+	rig_start(&rig);
+	assert_int_equal(rig_map(&rig, 0x100000, 8192, 3, fd, 4096), 0);
+	assert_int_equal(peal_space_read(rig.space, 0x100010, bytes, 64), 0);
+	for (unsigned i = 0; i < 64; i++)
+		assert_int_equal(bytes[i], pattern(4096 + 16 + i));
+	/* In the middle of a page, and over its end. */
+	assert_int_equal(rig_map(&rig, 0x200000, 5000, 3, fd, 4096 + 1234), 0);
+	assert_int_equal(peal_space_read(rig.space, 0x200000 + 4990, bytes, 10), 0);
+	for (unsigned i = 0; i < 10; i++)
+		assert_int_equal(bytes[i], pattern(4096 + 1234 + 4990 + i));
+	assert_int_equal(peal_space_read(rig.space, 0x200000 + 4991, bytes, 10), -EFAULT);
+	assert_int_equal(peal_space_write(rig.space, 0x101000, "written", 7), 0);
+	assert_int_equal(pread(fd, bytes, 7, 8192), 7);
+	assert_memory_equal(bytes, "written", 7);
+	assert_int_equal(close(fd), 0);
+	rig_done(&rig);
+}
+
+static void access_is_what_the_flags_say(void **state)
+{
+	int fd = pattern_file();
+	uint8_t byte;
+	struct rig rig;
+
+	(void)state;
+	rig_start(&rig);
+	assert_int_equal(rig_map(&rig, 0x1000, 4096, 1, fd, 0), 0);
+	assert_int_equal(rig_map(&rig, 0x2000, 4096, 2, fd, 0), 0);
+	assert_int_equal(rig_map(&rig, 0x3000, 4096, 1, -1, 0), 0);
+	assert_int_equal(peal_space_read(rig.space, 0x1000, &byte, 1), 0);
+	assert_int_equal(peal_space_write(rig.space, 0x1000, &byte, 1), -EFAULT);
+	assert_int_equal(peal_space_read(rig.space, 0x2000, &byte, 1), -EFAULT);
+	assert_int_equal(peal_space_write(rig.space, 0x2000, &byte, 1), 0);
+	assert_int_equal(peal_space_write(rig.space, 0x3000, &byte, 1), -EFAULT);
+	assert_int_equal(close(fd), 0);
+	rig_done(&rig);
+}
+
+static void overlaps_are_refused(void **state)
+{
+	struct rig rig;
+
+	(void)state;
+	rig_start(&rig);
+	assert_int_equal(rig_map(&rig, 0x10000, 0x2000, 3, -1, 0), 0);
+	assert_int_equal(rig_map(&rig, 0x10000, 0x2000, 3, -1, 0), -EEXIST);
+	assert_int_equal(rig_map(&rig, 0xf000, 0x1001, 3, -1, 0), -EEXIST);
+	assert_int_equal(rig_map(&rig, 0x11fff, 0x1000, 3, -1, 0), -EEXIST);
+	assert_int_equal(rig_map(&rig, 0x10800, 0x10, 3, -1, 0), -EEXIST);
+	assert_int_equal(rig_map(&rig, 0, UINT64_MAX, 3, -1, 0), -EEXIST);
+	assert_int_equal(rig_map(&rig, 0xf000, 0x1000, 3, -1, 0), 0);
+	assert_int_equal(rig_map(&rig, 0x12000, 0x1000, 3, -1, 0), 0);
+	assert_int_equal(rig_map(&rig, UINT64_MAX, 1, 3, -1, 0), 0);
+	assert_int_equal(rig_counters(&rig).dma_maps, 4);
+	rig_done(&rig);
+}
+
+/* Large ranges over many mappings or none, as QEMU sends them with a virtual IOMMU. */
+static void unmap_takes_all_that_is_inside(void **state)
+{
+	int fd = pattern_file();
+	struct rig rig;
+
+	(void)state;
+	rig_start(&rig);
+	for (uint64_t i = 0; i < 16; i++)
+		assert_int_equal(
+			rig_map(&rig, 0x10000 + i * 4096, 4096, 3, i % 3 ? fd : -1, i * 4096), 0);
+	assert_int_equal(rig_unmap(&rig, 0x10000 + 4096, 4096, 0), 0);
+	assert_int_equal(rig.message.size, 24); /* the request again */
+	assert_int_equal(rig_counters(&rig).dma_maps, 15);
+	assert_false(peal_space_is_memory(rig.space, 0x11000, 1, PEAL_MEM_READ));
+	assert_int_equal(rig_unmap(&rig, 0x10000 + 4096, 4096, 0), 0);
+	assert_int_equal(rig_unmap(&rig, 0x18000, 0x8000000, 0), 0);
+	assert_int_equal(rig_counters(&rig).dma_maps, 7);
+	assert_int_equal(rig_unmap(&rig, 0x800, 0x10000, 0), -EINVAL); /* ends inside one */
+	assert_int_equal(rig_unmap(&rig, 0x10800, 0x10000, 0), -EINVAL);
+	assert_int_equal(rig_unmap(&rig, 0x10800, 16, 0), -EINVAL);
+	assert_int_equal(rig_counters(&rig).dma_maps, 7);
+	assert_int_equal(rig_unmap(&rig, 0, 0, VFU_DMA_UNMAP_ALL), 0);
+	assert_int_equal(rig_counters(&rig).dma_maps, 0);
+	assert_int_equal(rig_unmap(&rig, 0, UINT64_MAX, 0), 0);
+	assert_int_equal(close(fd), 0);
+	rig_done(&rig);
+}
+
+static void maps_are_limited(void **state)
+{
+	const struct peal_vfu_server_config config = { .max_dma_maps = 100 };
+	struct rig rig;
+
+	(void)state;
+	rig_init_config(&rig, &config);
+	rig_connect(&rig);
+	assert_int_equal(rig_version(&rig, 0, 0, RIG_QEMU), 0);
+	for (uint64_t i = 0; i < 100; i++) /* backwards: each goes to the front of the table */
+		assert_int_equal(rig_map(&rig, (1000 - i) * 4096, 4096, 3, -1, 0), 0);
+	assert_int_equal(rig_map(&rig, 0, 4096, 3, -1, 0), -ENOSPC);
+	assert_int_equal(rig_unmap(&rig, 1000 * 4096, 4096, 0), 0);
+	assert_int_equal(rig_map(&rig, 0, 4096, 3, -1, 0), 0);
+	rig_done(&rig);
+}
+
+static void files_that_cannot_be_mapped_are_refused(void **state)
+{
+	int fd = pattern_file(), pipes[2], read_only;
+	char path[64];
+	struct rig rig;
+
+	(void)state;
+	rig_start(&rig);
+	assert_int_equal(rig_map(&rig, 0, SIZE + 1, 3, fd, 0), -EINVAL);
+	assert_int_equal(rig_map(&rig, 0, 4096, 3, fd, SIZE - 4095), -EINVAL);
+	assert_int_equal(pipe(pipes), 0);
+	assert_true(rig_map(&rig, 0, 4096, 3, pipes[0], 0) < 0);
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	read_only = open(path, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(rig_map(&rig, 0, 4096, 3, read_only, 0), -EACCES);
+	assert_int_equal(rig_map(&rig, 0, 4096, 1, read_only, 0), 0);
+	assert_int_equal(rig_counters(&rig).dma_maps, 1);
+	assert_int_equal(close(fd) + close(pipes[0]) + close(pipes[1]) + close(read_only), 0);
+	rig_done(&rig);
+}
+
+/* cmocka has a handler of its own around each test. */
+static struct sigaction own_handler;
+
+static void a_file_that_shrinks_costs_the_connection_only(void **state)
+{
+	int fd = pattern_file();
+	uint8_t bytes[8] = { 1, 2, 3, 4, 5, 6, 7, 8 };
+	struct sigaction cmocka;
+	struct rig rig;
+
+	(void)state;
+	assert_int_equal(sigaction(SIGBUS, &own_handler, &cmocka), 0);
+	rig_start(&rig);
+	assert_int_equal(rig_map(&rig, 0, SIZE, 3, fd, 0), 0);
+	assert_int_equal(ftruncate(fd, 4096), 0);
+	assert_int_equal(peal_space_read(rig.space, 0, bytes, 8), 0);
+	assert_int_equal(bytes[1], pattern(1));
+	/* Behind the end: zeros, and the client is gone. */
+	assert_int_equal(peal_space_read(rig.space, 8192 + 4092, bytes, 8), 0);
+	assert_memory_equal(bytes, "\0\0\0\0\0\0\0\0", 8);
+	rig_expect_end(&rig);
+	assert_int_equal(rig_disconnect(&rig), -EFAULT);
+	assert_int_equal(rig_counters(&rig).truncated, 2);
+	/* The next one is served. */
+	rig_connect(&rig);
+	assert_int_equal(rig_version(&rig, 0, 0, RIG_QEMU), 0);
+	assert_int_equal(close(fd), 0);
+	assert_int_equal(sigaction(SIGBUS, &cmocka, NULL), 0);
+	rig_done(&rig);
+}
+
+/* ---- by messages ---- */
+
+struct access {
+	struct rig *rig;
+	uint64_t address;
+	size_t size;
+	bool is_write;
+	uint8_t bytes[16384];
+	int result;
+	pthread_t thread;
+};
+
+static void *run_access(void *user)
+{
+	struct access *a = user;
+
+	a->result = a->is_write ? peal_space_write(a->rig->space, a->address, a->bytes, a->size)
+				: peal_space_read(a->rig->space, a->address, a->bytes, a->size);
+	return NULL;
+}
+
+/* The device accesses memory in a thread of its own. */
+static void start_access(struct access *a, struct rig *rig, uint64_t address, size_t size,
+			 bool is_write)
+{
+	a->rig = rig;
+	a->address = address;
+	a->size = size;
+	a->is_write = is_write;
+	for (size_t i = 0; is_write && i < size; i++)
+		a->bytes[i] = pattern(i);
+	thread_assert(pthread_create(&a->thread, NULL, run_access, a) == 0);
+}
+
+static int end_access(struct access *a)
+{
+	thread_assert(pthread_join(a->thread, NULL) == 0);
+	return a->result;
+}
+
+static void peer_expects(struct rig *rig, uint16_t command, uint64_t address, uint64_t count)
+{
+	struct vfu_dma_access access;
+
+	assert_int_equal(vfu_channel_receive(&rig->peer, &rig->message, RIG_TIMEOUT), 0);
+	assert_int_equal(rig->message.header.command, command);
+	assert_int_equal(rig->message.header.flags, 0);
+	memcpy(&access, rig->message.payload, sizeof(access));
+	assert_int_equal(access.address, address);
+	assert_int_equal(access.count, count);
+	assert_int_equal(rig->message.size, 16 + (command == VFU_DMA_WRITE ? count : 0));
+}
+
+static void peer_replies(struct rig *rig, uint32_t flags, uint32_t error, uint64_t address,
+			 uint64_t count, size_t fixed, const void *data, size_t size)
+{
+	const struct vfu_dma_access access = { address, count };
+	const struct vfu_out out = {
+		.header = { .id = rig->message.header.id,
+			    .command = rig->message.header.command,
+			    .flags = VFU_TYPE_REPLY | flags,
+			    .error = error },
+		.fixed = &access,
+		.fixed_size = fixed,
+		.data = data,
+		.data_size = size,
+	};
+
+	assert_int_equal(vfu_channel_send(&rig->peer, &out), 0);
+}
+
+static void memory_is_reached_by_messages(void **state)
+{
+	struct access a;
+	struct rig rig;
+
+	(void)state;
+	rig_start(&rig);
+	assert_int_equal(rig_map(&rig, 0x1000, 4096, 3, -1, 0), 0);
+	start_access(&a, &rig, 0x1010, 5, false);
+	peer_expects(&rig, VFU_DMA_READ, 0x1010, 5);
+	peer_replies(&rig, 0, 0, 0x1010, 5, 16, "hello", 5);
+	assert_int_equal(end_access(&a), 0);
+	assert_memory_equal(a.bytes, "hello", 5);
+	start_access(&a, &rig, 0x1ff0, 16, true);
+	peer_expects(&rig, VFU_DMA_WRITE, 0x1ff0, 16);
+	assert_memory_equal(rig.message.payload + 16, a.bytes, 16);
+	/* The client asks something first; then a count of 8 bytes, the next time of 4. */
+	assert_int_equal(rig_read(&rig, RIG_BAR, 0, 4), 0);
+	rig.message.header.id = 1;
+	rig.message.header.command = VFU_DMA_WRITE;
+	peer_replies(&rig, 0, 0, 0x1ff0, 16, 16, NULL, 0);
+	assert_int_equal(end_access(&a), 0);
+	start_access(&a, &rig, 0x1000, 1, true);
+	peer_expects(&rig, VFU_DMA_WRITE, 0x1000, 1);
+	peer_replies(&rig, 0, 0, 0x1000, 1, 12, NULL, 0);
+	assert_int_equal(end_access(&a), 0);
+	assert_int_equal(rig_counters(&rig).dma_remote, 3);
+	assert_int_equal(rig_counters(&rig).dma_failed, 0);
+	rig_done(&rig);
+}
+
+static void transfers_are_cut_to_what_the_client_takes(void **state)
+{
+	struct access a;
+	struct rig rig;
+
+	(void)state;
+	rig_init(&rig);
+	assert_int_equal(
+		rig_version(&rig, 0, 0, "{\"capabilities\":{\"max_data_xfer_size\":4096}}"), 0);
+	assert_int_equal(rig_map(&rig, 0, 65536, 3, -1, 0), 0);
+	start_access(&a, &rig, 100, 10000, true);
+	for (uint64_t at = 0; at < 10000; at += 4096) {
+		uint64_t part = 10000 - at < 4096 ? 10000 - at : 4096;
+
+		peer_expects(&rig, VFU_DMA_WRITE, 100 + at, part);
+		assert_memory_equal(rig.message.payload + 16, a.bytes + at, part);
+		peer_replies(&rig, 0, 0, 100 + at, part, 16, NULL, 0);
+	}
+	assert_int_equal(end_access(&a), 0);
+	assert_int_equal(rig_read(&rig, RIG_BAR, 0, 4096), 0);
+	assert_int_equal(rig_read(&rig, RIG_BAR, 0, 4097), -E2BIG);
+	rig_done(&rig);
+}
+
+static void wrong_replies_fail_the_access(void **state)
+{
+	static const struct {
+		uint32_t flags, error;
+		uint64_t address, count;
+		size_t size;
+		int expect;
+	} replies[] = {
+		{ VFU_ERROR, EFAULT, 0, 0, 0, -EFAULT },
+		{ VFU_ERROR, 0, 0, 0, 0, -EIO },
+		{ VFU_ERROR, 4096, 0, 0, 0, -EIO },
+		{ VFU_ERROR, UINT32_MAX, 0, 0, 0, -EIO },
+		{ 0, 0, 0x1000, 5, 4, -EPROTO },
+		{ 0, 0, 0x1000, 5, 6, -EPROTO },
+		{ 0, 0, 0x1000, 5, 4096, -EPROTO },
+		{ 0, 0, 0x1000, 6, 6, -EPROTO },
+		{ 0, 0, 0x1001, 5, 5, -EPROTO },
+		{ 0, 0, 0x1000, 5 + (UINT64_C(1) << 32), 5, -EPROTO },
+	};
+	static const uint8_t data[4096];
+	struct access a;
+	struct rig rig;
+
+	(void)state;
+	rig_start(&rig);
+	assert_int_equal(rig_map(&rig, 0x1000, 4096, 3, -1, 0), 0);
+	for (size_t i = 0; i < sizeof(replies) / sizeof(replies[0]); i++) {
+		memset(a.bytes, 0x55, 8);
+		start_access(&a, &rig, 0x1000, 5, false);
+		peer_expects(&rig, VFU_DMA_READ, 0x1000, 5);
+		peer_replies(&rig, replies[i].flags, replies[i].error, replies[i].address,
+			     replies[i].count, replies[i].flags ? 0 : 16, data, replies[i].size);
+		assert_int_equal(end_access(&a), replies[i].expect);
+		assert_int_equal(a.bytes[0], 0x55);
+		assert_int_equal(a.bytes[5], 0x55);
+	}
+	/* Nobody asked for these. */
+	rig.message.header.id = 12345;
+	peer_replies(&rig, 0, 0, 0x1000, 5, 16, data, 5);
+	rig.message.header.command = VFU_DEVICE_RESET;
+	peer_replies(&rig, 0, 0, 0, 0, 0, NULL, 0);
+	assert_int_equal(rig_read(&rig, RIG_BAR, 0, 4), 0);
+	assert_int_equal(rig_counters(&rig).unsolicited, 2);
+	assert_int_equal(rig_counters(&rig).dma_failed, 10);
+	rig_done(&rig);
+}
+
+static void a_client_that_does_not_answer_is_let_go(void **state)
+{
+	const struct peal_vfu_server_config config = { .timeout_ms = 50 };
+	struct access a;
+	struct rig rig;
+
+	(void)state;
+	rig_init_config(&rig, &config);
+	rig_connect(&rig);
+	assert_int_equal(rig_version(&rig, 0, 0, RIG_QEMU), 0);
+	assert_int_equal(rig_map(&rig, 0x1000, 4096, 3, -1, 0), 0);
+	start_access(&a, &rig, 0x1000, 5, false);
+	assert_int_equal(end_access(&a), -EIO);
+	assert_int_equal(vfu_channel_receive(&rig.peer, &rig.message, RIG_TIMEOUT), 0);
+	rig_expect_end(&rig);
+	rig_done(&rig);
+}
+
+static void unmap_does_not_wait_for_a_reply(void **state)
+{
+	int fd = pattern_file();
+	struct access a;
+	struct rig rig;
+
+	(void)state;
+	rig_start(&rig);
+	assert_int_equal(rig_map(&rig, 0x1000, 4096, 3, -1, 0), 0);
+	assert_int_equal(rig_map(&rig, 0x2000, 4096, 3, fd, 0), 0);
+	start_access(&a, &rig, 0x1000, 5, false);
+	peer_expects(&rig, VFU_DMA_READ, 0x1000, 5);
+	assert_int_equal(rig_unmap(&rig, 0x1000, 4096, 0), 0);
+	assert_int_equal(end_access(&a), -EIO);
+	assert_int_equal(close(fd), 0);
+	rig_done(&rig);
+}
+
+static void disconnecting_ends_the_wait(void **state)
+{
+	struct access a;
+	struct rig rig;
+
+	(void)state;
+	rig_start(&rig);
+	assert_int_equal(rig_map(&rig, 0x1000, 4096, 3, -1, 0), 0);
+	start_access(&a, &rig, 0x1000, 5, false);
+	peer_expects(&rig, VFU_DMA_READ, 0x1000, 5);
+	assert_int_equal(rig_disconnect(&rig), 0);
+	assert_int_equal(end_access(&a), -EIO);
+	rig_done(&rig);
+}
+
+struct inside {
+	struct rig *rig;
+	int result;
+	uint8_t bytes[4];
+};
+
+static void read_inside(void *user, uint64_t offset, size_t size)
+{
+	struct inside *inside = user;
+
+	(void)offset;
+	(void)size;
+	inside->result = peal_space_read(inside->rig->space, 0x1000, inside->bytes, 4);
+}
+
+/* A client like QEMU waits for the reply to its write and would not see our question. */
+static void inside_a_request_there_is_no_deadlock(void **state)
+{
+	struct inside inside;
+	struct rig rig;
+
+	(void)state;
+	rig_start(&rig);
+	inside.rig = &rig;
+	rig.fake.on_write = read_inside;
+	rig.fake.user = &inside;
+	assert_int_equal(rig_map(&rig, 0x1000, 4096, 3, -1, 0), 0);
+	assert_int_equal(rig_write(&rig, RIG_BAR, 0, "x", 1), 0);
+	assert_int_equal(inside.result, -EDEADLK);
+	assert_int_equal(rig_counters(&rig).dma_failed, 1);
+	rig_done(&rig);
+}
+
+static void *serve_twin(void *user)
+{
+	const int *fd = user;
+	struct vfu_channel twin;
+	const struct vfu_dma_access reply = { 0x1000, 4 };
+	static struct vfu_message message;
+	struct vfu_out out = { .fixed = &reply, .fixed_size = 16, .data = "twin", .data_size = 4 };
+
+	thread_assert(vfu_channel_init(&twin, peal_host_default(), *fd, 65536, 0, RIG_TIMEOUT) ==
+		      0);
+	thread_assert(vfu_channel_receive(&twin, &message, RIG_TIMEOUT) == 0);
+	thread_assert(message.header.command == VFU_DMA_READ);
+	out.header = message.header;
+	out.header.flags = VFU_TYPE_REPLY;
+	thread_assert(vfu_channel_send(&twin, &out) == 0);
+	vfu_channel_done(&twin);
+	return NULL;
+}
+
+static void with_a_twin_socket_there_is_one_inside(void **state)
+{
+	struct vfu_capabilities c;
+	struct inside inside;
+	pthread_t thread;
+	struct rig rig;
+	int fd;
+
+	(void)state;
+	rig_init(&rig);
+	inside.rig = &rig;
+	rig.fake.on_write = read_inside;
+	rig.fake.user = &inside;
+	assert_int_equal(rig_version(&rig, 0, 0,
+				     "{\"capabilities\":{\"twin_socket\":{\"supported\":true}}}"),
+			 0);
+	assert_int_equal(vfu_capabilities_parse(&c, rig.message.payload + 4, rig.message.size - 4),
+			 0);
+	assert_true(c.twin_socket && c.has_fd_index);
+	assert_int_equal(c.fd_index, 0);
+	assert_int_equal(rig.message.fds.count, 1);
+	fd = vfu_fds_take(&rig.message.fds, 0);
+	assert_int_equal(pthread_create(&thread, NULL, serve_twin, &fd), 0);
+	assert_int_equal(rig_map(&rig, 0x1000, 4096, 3, -1, 0), 0);
+	assert_int_equal(rig_write(&rig, RIG_BAR, 0, "x", 1), 0);
+	assert_int_equal(inside.result, 0);
+	assert_memory_equal(inside.bytes, "twin", 4);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	rig_done(&rig);
+}
+
+/* Memory, messages and nothing, side by side: a transfer that cannot be whole moves no byte. */
+static void transfers_cross_ranges_whole_or_not(void **state)
+{
+	int fd = pattern_file();
+	struct access a;
+	uint8_t byte;
+	struct rig rig;
+
+	(void)state;
+	rig_start(&rig);
+	assert_int_equal(rig_map(&rig, 0x1000, 4096, 3, fd, 0), 0);
+	assert_int_equal(rig_map(&rig, 0x2000, 4096, 3, -1, 0), 0);
+	start_access(&a, &rig, 0x1ffe, 4, true);
+	peer_expects(&rig, VFU_DMA_WRITE, 0x2000, 2);
+	assert_memory_equal(rig.message.payload + 16, a.bytes + 2, 2);
+	peer_replies(&rig, 0, 0, 0x2000, 2, 16, NULL, 0);
+	assert_int_equal(end_access(&a), 0);
+	assert_int_equal(pread(fd, &byte, 1, 4095), 1);
+	assert_int_equal(byte, pattern(1));
+	assert_int_equal(peal_space_write(rig.space, 0x1800, a.bytes, 0x1801), -EFAULT);
+	assert_int_equal(pread(fd, &byte, 1, 2048), 1);
+	assert_int_equal(byte, pattern(2048));
+	assert_int_equal(rig_counters(&rig).dma_remote, 1);
+	assert_int_equal(close(fd), 0);
+	rig_done(&rig);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		fds_test(files_are_mapped_at_their_offset),
+		fds_test(access_is_what_the_flags_say),
+		fds_test(overlaps_are_refused),
+		fds_test(unmap_takes_all_that_is_inside),
+		fds_test(maps_are_limited),
+		fds_test(files_that_cannot_be_mapped_are_refused),
+		fds_test(a_file_that_shrinks_costs_the_connection_only),
+		fds_test(memory_is_reached_by_messages),
+		fds_test(transfers_are_cut_to_what_the_client_takes),
+		fds_test(wrong_replies_fail_the_access),
+		fds_test(a_client_that_does_not_answer_is_let_go),
+		fds_test(unmap_does_not_wait_for_a_reply),
+		fds_test(disconnecting_ends_the_wait),
+		fds_test(inside_a_request_there_is_no_deadlock),
+		fds_test(with_a_twin_socket_there_is_one_inside),
+		fds_test(transfers_cross_ranges_whole_or_not),
+	};
+
+	if (vfu_sigbus_install() < 0 || sigaction(SIGBUS, NULL, &own_handler) < 0)
+		return EXIT_FAILURE;
+	return cmocka_run_group_tests_name("vfio-user DMA", tests, NULL, NULL);
+}
