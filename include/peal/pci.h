@@ -387,6 +387,36 @@ PEAL_PUBLIC int peal_msi_set_consumer(struct peal_msi *msi,
 PEAL_PUBLIC void peal_msi_counters(const struct peal_msi *msi, unsigned vector,
 				   struct peal_msix_counters *ret);
 
+/* ---- owners ---- */
+
+/*
+ * An owner of a function's vectors takes what they raise instead of the bus's sink, by number: VFIO,
+ * where a user has a trigger for each (src/vfio/function). It opens and closes them, all are closed
+ * at first; closed is masked. Of the guest's masks all count, except that the Mask bit of an MSI-X
+ * table entry counts only from the guest's first write to the entry on: forget_masks begins anew,
+ * and so does a reset. Bus Master counts as ever.
+ *
+ * deliver: as that of a sink, with the same rules for who calls it.
+ */
+struct peal_vector_owner {
+	int (*deliver)(void *user, unsigned vector);
+};
+
+/*
+ * Sets the owner (borrowed). -EBUSY: there is one. NULL takes it away: the vectors are what the
+ * guest made of them, and go to the sink again; a raise that began before may still be on its way
+ * to the owner.
+ */
+PEAL_PUBLIC int peal_msix_set_owner(struct peal_msix *msix, const struct peal_vector_owner *owner,
+				    void *user);
+PEAL_PUBLIC int peal_msi_set_owner(struct peal_msi *msi, const struct peal_vector_owner *owner,
+				   void *user);
+
+/* By the owner; a pending vector whose last mask this was is delivered, once, before it returns. */
+PEAL_PUBLIC void peal_msix_open(struct peal_msix *msix, unsigned vector, bool open);
+PEAL_PUBLIC void peal_msi_open(struct peal_msi *msi, unsigned vector, bool open);
+PEAL_PUBLIC void peal_msix_forget_masks(struct peal_msix *msix);
+
 /* ---- INTx ---- */
 
 /*

@@ -217,6 +217,9 @@ bool pci_msix_access(struct peal_msix *msix, unsigned bar, uint64_t offset, unsi
 	pci_vectors_begin(&msix->vectors);
 	if (write) {
 		peal_reg_bank_write(&msix->bank, at, size, *value);
+		if (msix->vectors.owner && at < BANK_PBA)
+			pci_msix_written(msix, (unsigned)at / MSIX_ENTRY_SIZE,
+					 (unsigned)(at + size - 1) / MSIX_ENTRY_SIZE);
 	} else {
 		if (at >= BANK_PBA)
 			poll_pba(msix, at - BANK_PBA, size);
@@ -381,6 +384,8 @@ void pci_msix_reset(struct peal_msix *msix)
 	for (unsigned i = 0; i < msix->vectors.count; i++)
 		msix->vectors.list[i].control = MSIX_ENTRY_MASK;
 	pci_vectors_reset(&msix->vectors);
+	if (msix->vectors.owner)
+		pci_msix_forget_masks(msix);
 	pci_vectors_commit(&msix->vectors);
 	peal_mutex_unlock(&msix->vectors.mutex);
 }

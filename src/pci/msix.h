@@ -18,4 +18,9 @@ struct peal_msix {
 	uint64_t pba_writes;
 };
 
+/* owner.c; under the vectors' mutex, while there is an owner. */
+void pci_msix_forget_masks(struct peal_msix *msix);
+/* The guest wrote to the table entries FIRST..LAST. */
+void pci_msix_written(struct peal_msix *msix, unsigned first, unsigned last);
+
 #endif

@@ -5,17 +5,19 @@
  * All that decides what a raise does is in one word per vector, and each change of it is one
  * atomic step, so raise, mask, unmask, function mask, enable and the bus master gate have an order:
  *
- *   31                  8      5       4        3       2      1     0
- *   ┌────────────────────┬───────┬────────┬────────┬────────┬─────┬──────┐
- *   │ version of message │PENDING│ UNUSED │ NO_BUS │ SELECT │ OFF │ MASK │
- *   └────────────────────┴───────┴────────┴────────┴────────┴─────┴──────┘
+ *   31                  8     7      6      5       4        3       2      1     0
+ *   ┌────────────────────┬───────┬──────┬───────┬────────┬────────┬────────┬─────┬──────┐
+ *   │ version of message │ OWNED │CLOSED│PENDING│ UNUSED │ NO_BUS │ SELECT │ OFF │ MASK │
+ *   └────────────────────┴───────┴──────┴───────┴────────┴────────┴────────┴─────┴──────┘
  *
  * MASK is the vector's own; OFF says that all are: Function Mask is set, or the capability is not
  * enabled. SELECT names which of two copies of address and data is the message; a change of the
  * message writes the other copy and then flips SELECT and advances the version in one step, so a
  * raise that read a torn copy sees another word and looks again.
  *
- * Invariants: PENDING only while MASK or OFF is set; whoever clears PENDING in a step that leaves
+ * OWNED vectors are delivered to the owner, by number, and masked by it with CLOSED.
+ *
+ * Invariants: PENDING only while MASK, OFF or CLOSED is set; whoever clears PENDING in a step that leaves
  * the vector unmasked sends the message, exactly once. A raise that finds PENDING set still makes
  * an atomic step on the word: what its device wrote before is then seen by who clears it. MASK and
  * OFF change only under the mutex.
@@ -37,10 +39,14 @@ int pci_vectors_count_answer(struct pci_vectors *vectors, unsigned vector, int a
 
 static int deliver(struct pci_vectors *vectors, unsigned vector, const struct peal_msi_msg *msg)
 {
+	const struct peal_vector_owner *owner = __atomic_load_n(&vectors->owner, __ATOMIC_ACQUIRE);
 	int answer;
 
 	peal_count(&vectors->list[vector].sent, 1);
-	answer = peal_msi_deliver(__atomic_load_n(&vectors->sink, __ATOMIC_ACQUIRE), msg);
+	if (owner)
+		answer = owner->deliver(vectors->owner_user, vector);
+	else
+		answer = peal_msi_deliver(__atomic_load_n(&vectors->sink, __ATOMIC_ACQUIRE), msg);
 	return peal_likely(answer > 0) ? answer : pci_vectors_count_answer(vectors, vector, answer);
 }
 
@@ -287,6 +293,24 @@ void pci_vectors_set_mask(struct pci_vectors *vectors, unsigned vector, bool mas
 	pci_vectors_commit(vectors);
 }
 
+void pci_vectors_set_closed(struct pci_vectors *vectors, unsigned vector, bool closed)
+{
+	pci_vectors_begin(vectors);
+	change(vectors, vector, closed ? PCI_VECTOR_CLOSED : 0, closed ? 0 : PCI_VECTOR_CLOSED);
+	pci_vectors_commit(vectors);
+}
+
+void pci_vectors_set_owner(struct pci_vectors *vectors, const struct peal_vector_owner *owner,
+			   void *user)
+{
+	const uint32_t bits = PCI_VECTOR_OWNED | PCI_VECTOR_CLOSED;
+
+	if (owner)
+		vectors->owner_user = user;
+	__atomic_store_n(&vectors->owner, owner, __ATOMIC_RELEASE);
+	change_all(vectors, owner ? bits : 0, owner ? 0 : bits);
+}
+
 void pci_vectors_set_off(struct pci_vectors *vectors, bool off)
 {
 	if (vectors->off == off)
@@ -373,7 +397,7 @@ void pci_vectors_clear_pending(struct pci_vectors *vectors)
 void pci_vectors_reset(struct pci_vectors *vectors)
 {
 	vectors->off = true;
-	change_all(vectors, PCI_VECTOR_MASKED, 0);
+	change_all(vectors, PCI_VECTOR_MASK | PCI_VECTOR_OFF, 0);
 	pci_vectors_clear_pending(vectors);
 	for (unsigned i = 0; i < vectors->count; i++)
 		pci_vectors_set_message(vectors, i, 0, 0);
@@ -397,7 +421,8 @@ int pci_vectors_init(struct pci_vectors *vectors, const struct peal_host *host, 
 		return r;
 	}
 	for (unsigned i = 0; i < count; i++)
-		vectors->list[i].state = PCI_VECTOR_SLOW;
+		vectors->list[i].state = PCI_VECTOR_MASK | PCI_VECTOR_OFF | PCI_VECTOR_NO_BUS |
+					 PCI_VECTOR_UNUSED;
 	return 0;
 }
 

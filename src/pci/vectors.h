@@ -15,7 +15,7 @@ struct pci_vector {
 	uint64_t address[2];
 	uint32_t data[2];
 	uint32_t uses;
-	uint32_t unused;
+	uint32_t written; /* MSI-X under an owner: the guest wrote the table entry, its mask counts */
 	uint64_t sent;
 	uint64_t pended;
 	uint64_t merged;
@@ -48,6 +48,8 @@ struct pci_vectors {
 	unsigned shared; /* vectors that differ by this are raised as one; the count: none are */
 	unsigned batch;  /* brackets that are open */
 	bool batch_told;
+	const struct peal_vector_owner *owner;
+	void *owner_user;
 };
 
 #define PCI_VECTOR_MASK    0x01u
@@ -56,10 +58,13 @@ struct pci_vectors {
 #define PCI_VECTOR_NO_BUS  0x08u
 #define PCI_VECTOR_UNUSED  0x10u
 #define PCI_VECTOR_PENDING 0x20u
+#define PCI_VECTOR_CLOSED  0x40u
+#define PCI_VECTOR_OWNED   0x80u
 #define PCI_VECTOR_VERSION 0x100u
 
-#define PCI_VECTOR_MASKED (PCI_VECTOR_MASK | PCI_VECTOR_OFF)
-#define PCI_VECTOR_SLOW   (PCI_VECTOR_MASKED | PCI_VECTOR_NO_BUS | PCI_VECTOR_UNUSED)
+#define PCI_VECTOR_MASKED (PCI_VECTOR_MASK | PCI_VECTOR_OFF | PCI_VECTOR_CLOSED)
+#define PCI_VECTOR_SLOW \
+	(PCI_VECTOR_MASKED | PCI_VECTOR_NO_BUS | PCI_VECTOR_UNUSED | PCI_VECTOR_OWNED)
 
 /* All masked, off, unused and without bus. -ENOMEM, or what the mutex said. */
 int pci_vectors_init(struct pci_vectors *vectors, const struct peal_host *host, unsigned count);
@@ -110,6 +115,11 @@ struct peal_msi_msg pci_vectors_message(const struct pci_vectors *vectors, unsig
 void pci_vectors_set_message(struct pci_vectors *vectors, unsigned vector, uint64_t address,
 			     uint32_t data);
 void pci_vectors_set_mask(struct pci_vectors *vectors, unsigned vector, bool mask);
+/* The owner's mask, beside the others. */
+void pci_vectors_set_closed(struct pci_vectors *vectors, unsigned vector, bool closed);
+/* NULL: nobody, and no vector is closed. */
+void pci_vectors_set_owner(struct pci_vectors *vectors, const struct peal_vector_owner *owner,
+			   void *user);
 /* Masks or unmasks all at once, beside the mask of each. */
 void pci_vectors_set_off(struct pci_vectors *vectors, bool off);
 /* Masked, off, not pending, address and data 0; the uses are the device's and stay. */
