@@ -107,6 +107,14 @@ static inline uint32_t twins_run(struct twins *t, const uint64_t *dw)
 	return its_run(t->gi, dw[0], dw[1], dw[2], dw[3]);
 }
 
+/* The message of a device; QEMU takes a write of the CPU for one of device 0. */
+static inline bool twins_send(struct twins *t, uint32_t event)
+{
+	twins_flush(t);
+	qtest_write(&t->qtest, VIRT_ITS + GITS_TRANSLATER, 4, event);
+	return peal_its_send(t->gi->its, 0, event) == 1;
+}
+
 /* ---- comparing ---- */
 
 /* A byte of the pending table as Peal has it: with LPIs off it is the guest's memory. */
