@@ -15,6 +15,7 @@
 #include "progress.h"
 #include "report.h"
 #include "temporary.h"
+#include "trace-server.h"
 #include "workload.h"
 
 #define BUFFERS_MAX ((uint64_t)8 << 30)
@@ -27,7 +28,7 @@ static void on_signal(int signal)
 }
 
 struct run_options {
-	const char *disk;
+	const char *disk, *trace;
 	bool write, all, json;
 	uint64_t vcpus, queues, depth, block_size;
 	double seconds, stall;
@@ -116,6 +117,11 @@ static int parse(struct run_options *o, int argc, char **argv)
 		  .argument = "NAME",
 		  .choices = mistake_names(),
 		  .help = "Let the guest get one step wrong, to see the diagnosis." },
+		{ .name = "trace",
+		  .kind = CLI_STRING,
+		  .value = &o->trace,
+		  .argument = "PATH",
+		  .help = "Listen at PATH for `peal trace its PATH`." },
 		{ .name = "json",
 		  .kind = CLI_FLAG,
 		  .value = &o->json,
@@ -183,7 +189,8 @@ static void hash_disk(const char *disk, int fd, struct workload_result *result)
 		(void)snprintf(result->error, sizeof(result->error), "%s: %s", disk, strerror(-r));
 }
 
-static int run(const struct run_options *o, const char *disk, bool writable)
+static int run_traced(const struct run_options *o, const char *disk, bool writable,
+		      struct trace_server *trace)
 {
 	const struct workload_config config = {
 		.disk = disk,
@@ -198,6 +205,8 @@ static int run(const struct run_options *o, const char *disk, bool writable)
 		.stall = o->stall,
 		.workers = PEAL_VIRTIO_WORKER_PER_QUEUE,
 		.mistake = (enum peal_guest_mistake)o->mistake,
+		.its_trace = trace ? trace_server_its : NULL,
+		.its_user = trace,
 	};
 	struct progress progress = { .quiet = o->json };
 	struct workload_result *result = calloc(1, sizeof(*result));
@@ -234,6 +243,18 @@ static int run(const struct run_options *o, const char *disk, bool writable)
 	free(result->vectors);
 	free(result->per_vcpu);
 	free(result);
+	return r;
+}
+
+static int run(const struct run_options *o, const char *disk, bool writable)
+{
+	struct trace_server *trace = NULL;
+	int r = o->trace ? trace_server_new(&trace, o->trace) : 0;
+
+	if (r < 0)
+		return cli_error(CLI_FAILED, "run", "--trace %s: %s", o->trace, strerror(-r));
+	r = run_traced(o, disk, writable, trace);
+	trace_server_free(trace);
 	return r;
 }
 

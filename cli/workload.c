@@ -85,6 +85,8 @@ static int make_machine(struct workload *w)
 		.ram_size = ram_size(&w->config),
 		.vcpus = w->config.vcpus,
 		.spin_us = 50,
+		.its_trace = w->config.its_trace,
+		.its_user = w->config.its_user,
 	};
 	int r = peal_machine_new(&w->machine, &config);
 

@@ -37,6 +37,9 @@ struct workload_config {
 	bool batched;        /* WORKLOAD_RANDOM: reads only in workload_batch */
 	unsigned workers;    /* of the device; PEAL_VIRTIO_WORKER_PER_QUEUE */
 	enum peal_guest_mistake mistake;
+	/* As of struct peal_machine_config. */
+	void (*its_trace)(void *user, const struct peal_its_trace *trace);
+	void *its_user;
 };
 
 struct workload_vcpu {

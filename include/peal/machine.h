@@ -45,6 +45,9 @@ struct peal_machine_config {
 	unsigned vcpus;               /* 1..PEAL_MACHINE_VCPUS_MAX */
 	/* How long an idle vCPU looks for a kick before its thread sleeps, in microseconds. */
 	unsigned spin_us;
+	/* As of struct peal_its_config, with ITS_USER; NULL: no trace. */
+	void (*its_trace)(void *user, const struct peal_its_trace *trace);
+	void *its_user;
 };
 
 /* -EINVAL: a number out of range. -ENOMEM. Its vCPUs do not run yet. */

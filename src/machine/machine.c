@@ -126,6 +126,8 @@ static int make_gic(struct peal_machine *machine)
 	if (r < 0)
 		return r;
 	its.gic = machine->gic;
+	its.trace = machine->config.its_trace;
+	its.user = machine->config.its_user;
 	r = peal_its_new(&machine->its, &its);
 	if (r < 0)
 		return r;
