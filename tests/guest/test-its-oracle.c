@@ -247,7 +247,8 @@ static unsigned draw_opcode(struct oracle *o)
 
 static uint32_t draw_intid(struct oracle *o)
 {
-	static const uint32_t edges[] = { 0, 1023, LPI - 1, LPI, 65535, 65536, 0xffffffff };
+	static const uint32_t edges[] = { 0,     1023,  LPI - 1, LPI,   16383,     16384,
+					  32767, 32768, 65535,   65536, 0xffffffff };
 
 	if (one_in(o, 20))
 		return edges[below(o, PEAL_COUNT_OF(edges))];
@@ -412,7 +413,7 @@ static void switch_redist(struct oracle *o)
 	struct twins *t = &o->t;
 	unsigned n = draw_switch(o);
 	uint8_t byte = (uint8_t)below(o, 256);
-	uint64_t pendbaser = t->guest.pending[n];
+	uint64_t pendbaser = t->guest.pending[n], size = PEAL_BIT(t->guest.id_bits);
 
 	if (t->on[n]) {
 		twins_enable_lpis(t, n, false);
@@ -420,7 +421,7 @@ static void switch_redist(struct oracle *o)
 	}
 	switch (below(o, 3)) {
 	case 0:
-		twins_store(t, pendbaser + draw_intid(o) % 65536 / 8, &byte, 1);
+		twins_store(t, pendbaser + (draw_intid(o) & (size - 1)) / 8, &byte, 1);
 		break;
 	case 1:
 		twins_zero(t, pendbaser, TABLE_SPACE);
@@ -484,6 +485,7 @@ static void change_tables(struct oracle *o)
 	uint64_t collections = VALID | t->gi->collections | PAGE_4K;
 	bool on[TWIN_REDISTS];
 
+	t->gi->queue_size = 4096 * (1 + (uint32_t)below(o, 16));
 	memcpy(on, t->on, sizeof(on));
 	for (unsigned n = 0; n < TWIN_REDISTS; n++) {
 		twins_enable_lpis(t, n, false);
@@ -527,6 +529,7 @@ static void start(struct oracle *o, uint64_t seed)
 	memset(o, 0, sizeof(*o));
 	o->random = seed;
 	twins_init(&o->t);
+	o->t.guest.id_bits = 14 + (unsigned)below(o, 3);
 	for (unsigned n = 0; n < TWIN_REDISTS; n++)
 		twins_start_redist(&o->t, n);
 	for (unsigned i = 0; i < ICIDS; i++)
