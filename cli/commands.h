@@ -4,6 +4,7 @@
 #define PEAL_CLI_COMMANDS_H
 
 int run_main(int argc, char **argv);
+int serve_main(int argc, char **argv);
 int probe_main(int argc, char **argv);
 int decode_main(int argc, char **argv);
 int trace_main(int argc, char **argv);

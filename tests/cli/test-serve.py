@@ -1,0 +1,354 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""peal serve: its sockets, what it prints, its signals, and mistakes. Bytes on the socket are those
+of the vfio-user specification; what real clients do with it is tests/guest's matter."""
+
+import contextlib
+import functools
+import json
+import os
+import signal
+import socket
+import stat
+import struct
+import subprocess
+
+from peal import MIB, PATIENCE, PEAL, Skip, case, complains, environment, main, peal
+
+VERSION, GET_INFO, SET_IRQS, REGION_READ, REGION_WRITE = 1, 4, 8, 9, 10
+
+
+@functools.lru_cache(None)
+def has_sandbox():
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.close()
+        done = peal("serve", "hello", f"--fd={theirs.fileno()}", pass_fds=[theirs.fileno()])
+    assert done.code == 0 or "libseccomp" in done.err, done
+    return done.code == 0
+
+
+class Server:
+    """A running `peal serve ARGS --json`; its events are read in their order."""
+
+    def __init__(self, *args, json_events=True, **more):
+        more_args = (["--json"] if json_events else []) + \
+                    ([] if has_sandbox() else ["--no-sandbox"])
+        self.process = subprocess.Popen(
+            [PEAL, "serve", *args, *more_args],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            env=environment(), **more)
+
+    def line(self):
+        return self.process.stdout.readline().decode()
+
+    def event(self, name):
+        event = json.loads(self.line())
+        assert event["event"] == name, event
+        return event
+
+    def statistics(self):
+        self.process.send_signal(signal.SIGUSR1)
+        return self.event("statistics")
+
+    def end(self, how=signal.SIGTERM):
+        """Ends it by a signal (or waits, when HOW is None); exit code, statistics, stderr."""
+        if how is not None:
+            self.process.send_signal(how)
+        out, err = self.process.communicate(timeout=PATIENCE)
+        return self.process.returncode, out.decode(), err.decode()
+
+
+@contextlib.contextmanager
+def serving(*args, **more):
+    server = Server(*args, **more)
+    try:
+        yield server
+    finally:
+        if server.process.poll() is None:
+            server.process.kill()
+        server.process.communicate()
+
+
+class Client:
+    """As much of a vfio-user client as these tests need."""
+
+    def __init__(self, where):
+        if isinstance(where, socket.socket):
+            self.socket = where
+        else:
+            self.socket = socket.socket(socket.AF_UNIX)
+            self.socket.connect(where)
+        self.socket.settimeout(PATIENCE)
+        self.id = 0
+        version = self.request(VERSION, struct.pack("<HH", 0, 0) +
+                               b'{"capabilities":{"max_msg_fds":8}}\0')
+        assert struct.unpack_from("<H", version)[0] == 0
+
+    def receive(self, size):
+        data = b""
+        while len(data) < size:
+            piece = self.socket.recv(size - len(data))
+            assert piece, "the server closed the connection"
+            data += piece
+        return data
+
+    def request(self, command, payload, fds=()):
+        self.id += 1
+        header = struct.pack("<HHIII", self.id, command, 16 + len(payload), 0, 0)
+        if fds:
+            socket.send_fds(self.socket, [header + payload], list(fds))
+        else:
+            self.socket.sendall(header + payload)
+        id_, echoed, size, flags, error = struct.unpack("<HHIII", self.receive(16))
+        assert (id_, echoed) == (self.id, command)
+        assert flags & 0x20 == 0, os.strerror(error)
+        return self.receive(size - 16)
+
+    def read(self, region, offset, size):
+        answer = self.request(REGION_READ, struct.pack("<QII", offset, region, size))
+        return int.from_bytes(answer[16:], "little")
+
+    def write(self, region, offset, size, value):
+        self.request(REGION_WRITE, struct.pack("<QII", offset, region, size) +
+                     value.to_bytes(size, "little"))
+
+    def set_irqs(self, index, flags, start, count, fds=()):
+        self.request(SET_IRQS, struct.pack("<IIIII", 20, flags, index, start, count), fds)
+
+    def close(self):
+        self.socket.close()
+
+
+def path_of(scratch):
+    return os.path.join(scratch, "device.sock")
+
+
+# ---- life ------------------------------------------------------------------------------------
+
+@case
+def it_says_when_it_is_ready_and_removes_its_socket(scratch):
+    path = path_of(scratch)
+    with serving("rng", "--socket-path=" + path) as server:
+        assert server.event("ready") == {"event": "ready", "model": "rng", "socket": path,
+                                         "pid": server.process.pid}
+        assert stat.S_ISSOCK(os.stat(path).st_mode)
+        code, out, err = server.end()
+        assert (code, err) == (0, ""), (code, err)
+        assert json.loads(out)["clients"] == 0
+        assert not os.path.exists(path)
+
+
+@case
+def text_is_one_line_when_ready_and_a_table_at_the_end(scratch):
+    path = path_of(scratch)
+    with serving("bell", "--socket-path", path, json_events=False) as server:
+        assert server.line() == f"bell is ready at {path}\n"
+        code, out, err = server.end(signal.SIGINT)
+        assert (code, err) == (0, "")
+        assert out.startswith("statistics of bell\n") and "clients" in out and "rings" in out
+
+
+@case
+def one_client_after_the_other_finds_the_device_as_it_was(scratch):
+    path = path_of(scratch)
+    with serving("bell", "--vectors", "5", "--socket-path", path) as server:
+        server.event("ready")
+        for turn in range(3):
+            client = Client(path)
+            assert client.read(7, 0, 4) == 0xbe111234
+            assert client.read(0, 4, 4) == 5
+            assert client.read(0, 0x10, 4) == turn
+            client.write(0, 0x10, 4, turn + 1)
+            client.close()
+        code, out, _ = server.end()
+        assert code == 0 and json.loads(out)["clients"] == 3, out
+
+
+@case
+def rings_reach_the_eventfds_of_their_vectors(scratch):
+    path = path_of(scratch)
+    with serving("bell", "--vectors=16", "--socket-path", path) as server:
+        server.event("ready")
+        client = Client(path)
+        client.write(7, 4, 2, 0x0006)
+        fds = [os.eventfd(0, os.EFD_NONBLOCK) for _ in range(4)]
+        client.set_irqs(2, 0x24, 0, 4, fds)
+        for vector in (0, 3, 3, 3):
+            client.write(0, 0x2000 + 4 * vector, 4, 1)
+        assert os.eventfd_read(fds[0]) == 1
+        assert os.eventfd_read(fds[3]) == 3
+        for fd in fds[1:3]:
+            try:
+                assert os.eventfd_read(fd) == 0
+            except BlockingIOError:
+                pass
+        statistics = server.statistics()
+        assert statistics["device"] == {"rings": 4}
+        assert statistics["interrupts"] == [
+            {"index": "msix", "vector": 0, "signalled": 1, "missed": 0},
+            {"index": "msix", "vector": 3, "signalled": 3, "missed": 0}]
+        client.close()
+        assert server.end()[0] == 0
+
+
+@case
+def a_connected_descriptor_is_served_until_the_client_leaves(scratch):
+    ours, theirs = socket.socketpair()
+    with serving("hello", f"--fd={theirs.fileno()}", pass_fds=[theirs.fileno()]) as server:
+        theirs.close()
+        server.event("ready")
+        client = Client(ours)
+        assert client.read(7, 0, 2) == 0x1234
+        client.close()
+        code, out, err = server.end(None)
+        assert (code, err) == (0, ""), err
+        assert json.loads(out)["clients"] == 1
+
+
+@case
+def a_listening_descriptor_is_served_until_a_signal(scratch):
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(path_of(scratch))
+    listener.listen()
+    with serving("hello", f"--fd={listener.fileno()}", pass_fds=[listener.fileno()]) as server:
+        server.event("ready")
+        for _ in range(2):
+            Client(path_of(scratch)).close()
+        code, out, _ = server.end()
+        assert code == 0 and json.loads(out)["clients"] == 2
+    # The file is not the server's.
+    assert os.path.exists(path_of(scratch))
+
+
+@case
+def the_socket_of_systemd_is_taken_when_no_other_is_given(scratch):
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(path_of(scratch))
+    listener.listen()
+    # As systemd starts it: descriptor 3, and a process that knows it is meant.
+    script = 'exec 3<&$FD; export LISTEN_FDS=1 LISTEN_PID=$$; exec "$PEAL" serve rng --json "$@"'
+    options = [] if has_sandbox() else ["--no-sandbox"]
+    process = subprocess.Popen(["sh", "-c", script, "sh", *options], stdout=subprocess.PIPE,
+                               env=environment(FD=str(listener.fileno()), PEAL=PEAL),
+                               pass_fds=[listener.fileno()])
+    try:
+        assert json.loads(process.stdout.readline())["socket"] == "descriptor 3"
+        Client(path_of(scratch)).close()
+        process.terminate()
+        out, _ = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 0 and json.loads(out)["clients"] == 1
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@case
+def a_killed_servers_socket_is_replaced_a_living_ones_is_not(scratch):
+    path = path_of(scratch)
+    with serving("rng", "--socket-path", path) as server:
+        server.event("ready")
+        complains(peal("serve", "rng", "--socket-path", path), 1, path, "listens")
+        Client(path).close()
+        server.process.kill()
+        server.process.wait(timeout=PATIENCE)
+    assert os.path.exists(path)
+    with serving("rng", "--socket-path", path) as server:
+        server.event("ready")
+        Client(path).close()
+        assert server.end()[0] == 0
+
+
+@case
+def an_image_can_be_served_read_only_and_by_many_queues(scratch):
+    path, image = path_of(scratch), os.path.join(scratch, "disk")
+    with open(image, "wb") as file:
+        file.truncate(MIB)
+    os.chmod(image, 0o444)
+    with serving("blk", "--disk", image, "--read-only", "--queues=4",
+                 "--socket-path", path) as server:
+        server.event("ready")
+        client = Client(path)
+        assert client.read(4, 0x2000, 8) == MIB // 512
+        assert client.read(4, 0x2000 + 34, 2) == 4
+        client.write(4, 0, 4, 0)
+        assert client.read(4, 4, 4) & 1 << 5, "VIRTIO_BLK_F_RO"
+        client.close()
+        assert server.end()[0] == 0
+
+
+@case
+def the_sandbox_is_on_unless_it_is_turned_off(scratch):
+    if not has_sandbox():
+        raise Skip("built without libseccomp")
+    path = path_of(scratch)
+    for options, mode in (((), 2), (("--no-sandbox",), 0)):
+        with serving("rng", "--socket-path", path, *options) as server:
+            server.event("ready")
+            with open(f"/proc/{server.process.pid}/status", encoding="ascii") as file:
+                modes = [int(line.split()[1]) for line in file if line.startswith("Seccomp:")]
+            assert modes == [mode], modes
+            Client(path).close()
+            assert server.end()[0] == 0
+
+
+@case
+def a_client_that_talks_nonsense_is_shown_out_and_the_next_is_served(scratch):
+    path = path_of(scratch)
+    with serving("bell", "--socket-path", path) as server:
+        server.event("ready")
+        for garbage in (b"GET / HTTP/1.1\r\n\r\n" * 4, b"\0" * 64, b"\xff" * 4096, b"x"):
+            with socket.socket(socket.AF_UNIX) as rude:
+                rude.settimeout(PATIENCE)
+                rude.connect(path)
+                with contextlib.suppress(OSError):
+                    rude.sendall(garbage)
+                    rude.shutdown(socket.SHUT_WR)
+                    while rude.recv(4096):
+                        pass
+        client = Client(path)
+        assert client.read(0, 0, 4) == 0x4c4c4542
+        client.close()
+        assert server.end()[0] == 0
+
+
+# ---- mistakes --------------------------------------------------------------------------------
+
+@case
+def mistakes_are_named(scratch):
+    missing = os.path.join(scratch, "missing", "a.sock")
+    somewhere = "--socket-path=" + path_of(scratch)
+    complains(peal("serve"), 2, "which device", "blk", "bell")
+    complains(peal("serve", "toaster", somewhere), 2, "toaster", "blk")
+    complains(peal("serve", "rng"), 2, "--socket-path", "--fd", "systemd")
+    complains(peal("serve", "rng", somewhere, "--fd=5"), 2, "--socket-path", "--fd")
+    complains(peal("serve", "rng", somewhere, "--disk=x"), 2, "--disk", "rng")
+    complains(peal("serve", "rng", somewhere, "--read-only"), 2, "--read-only", "rng")
+    complains(peal("serve", "bell", somewhere, "--queues=2"), 2, "--queues", "bell")
+    complains(peal("serve", "blk", somewhere, "--vectors=2"), 2, "--vectors", "blk")
+    complains(peal("serve", "bell", somewhere, "--vectors=0"), 2, "--vectors")
+    complains(peal("serve", "bell", somewhere, "--vectors=2049"), 2, "--vectors")
+    complains(peal("serve", "blk", somewhere, "--queues=x"), 2, "--queues")
+    complains(peal("serve", "blk", "rng", somewhere), 2, "rng")
+    complains(peal("serve", "blk", somewhere, "--disk=" + scratch), 1, scratch)
+    complains(peal("serve", "blk", somewhere, "--disk=/missing/disk"), 1, "/missing/disk")
+    complains(peal("serve", "rng", "--socket-path=" + missing), 1, missing)
+    complains(peal("serve", "rng", "--socket-path=" + "x" * 200), 1, "x" * 200)
+    complains(peal("serve", "rng", "--fd=999"), 1, "999")
+    with open(os.devnull, "rb") as null:
+        complains(peal("serve", "rng", f"--fd={null.fileno()}", pass_fds=[null.fileno()]), 1,
+                  str(null.fileno()))
+    assert not os.path.exists(path_of(scratch))
+
+
+@case
+def a_file_that_is_no_socket_is_left_alone(scratch):
+    path = path_of(scratch)
+    with open(path, "w", encoding="ascii") as file:
+        file.write("mine")
+    complains(peal("serve", "rng", "--socket-path", path), 1, path)
+    with open(path, encoding="ascii") as file:
+        assert file.read() == "mine"
+
+
+main()
