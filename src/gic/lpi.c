@@ -41,7 +41,7 @@ static uint8_t config_of(const struct peal_gic *gic, uint32_t intid)
 	return __atomic_load_n(&gic->lpi_config[intid - PEAL_GIC_FIRST_LPI], __ATOMIC_SEQ_CST);
 }
 
-static void lower_all(struct gic_redist *redist, uint32_t intid, uint8_t priority)
+static inline void lower_all(struct gic_redist *redist, uint32_t intid, uint8_t priority)
 {
 	for (unsigned level = 0; level < redist->gic->levels; level++)
 		lower(&redist->best[level][intid >> shift_of(level)], priority);
@@ -52,14 +52,12 @@ static bool announce(struct gic_redist *redist, uint32_t intid)
 {
 	struct peal_gic *gic = redist->gic;
 	uint8_t config = config_of(gic, intid);
+	bool enabled = config & LPI_CONFIG_ENABLE;
 
-	if (!(config & LPI_CONFIG_ENABLE)) {
-		lower_all(redist, intid, PRIORITY_MAYBE);
-		return false;
-	}
-	lower_all(redist, intid, config & LPI_CONFIG_PRIORITY);
-	gic->kick(gic->user, redist->index);
-	return true;
+	lower_all(redist, intid, enabled ? config & LPI_CONFIG_PRIORITY : PRIORITY_MAYBE);
+	if (peal_likely(enabled))
+		gic->kick(gic->user, redist->index);
+	return enabled;
 }
 
 bool gic_pend(struct gic_redist *redist, uint32_t intid)
