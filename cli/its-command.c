@@ -204,7 +204,7 @@ const char *its_error_text(uint32_t error)
 		uint32_t mask, error;
 		const char *text;
 	} rows[] = {
-		{ 0xffffff, 0x010000, "the command cannot be read" },
+		{ 0xffffff, 0x0100fe, "the command cannot be read" },
 		{ 0xffffff, 0x010801, "DeviceID out of range" },
 		{ 0xffffff, 0x010802, "ITT size out of range" },
 		{ 0xffffff, 0x010902, "RDbase is no redistributor" },

@@ -133,7 +133,7 @@ PEAL_PUBLIC void peal_redist_counters(const struct peal_gic *gic, unsigned redis
  * A command that failed. ERROR is the architecture's number (IHI 0069 §5.5, "ITS command error
  * encodings"), 0x01 in the upper byte. Numbers of Peal's own: 0x01 << 16 | opcode << 8 for an
  * unknown opcode; 0xff in the low byte when the host has no memory for the mapping or the limit is
- * reached; 0x010000 for a command that cannot be read. COMMAND are the four doublewords as they
+ * reached; 0x0100fe for a command that cannot be read. COMMAND are the four doublewords as they
  * were read.
  */
 struct peal_its_error {

@@ -28,6 +28,9 @@
 #define E_UNMAPPED_COLLECTION 0x09u
 #define E_MEMORY              0xffu /* Peal: the mapping would take more host memory than the limit */
 
+/* Peal: no opcode has this number, not even 0 when it is unknown. */
+#define UNREADABLE 0x0100feu
+
 struct command {
 	const char *name;
 	uint8_t class; /* middle byte of its errors; the opcode, except for CLEAR (§5.5) */
@@ -321,7 +324,7 @@ static bool run_at(struct peal_its *its, uint64_t queue, uint32_t offset)
 	uint64_t dw[4] = { 0 };
 
 	if (peal_space_read_memory(its->gic->memory, queue + offset, bytes, sizeof(bytes)) < 0) {
-		finish(its, 0x010000, dw, offset);
+		finish(its, UNREADABLE, dw, offset);
 		return !its->config.stall_on_fault;
 	}
 	for (unsigned i = 0; i < 4; i++)
