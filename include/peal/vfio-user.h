@@ -47,12 +47,12 @@ struct peal_vfu_server_config {
 	const struct peal_host *host;
 	struct peal_vfio_device *device; /* borrowed */
 	struct peal_space *dma;          /* borrowed; NULL: ranges go to the device's dma_map */
-	struct peal_irqset *irqset;      /* borrowed; disabled when a client leaves. NULL: set_irqs */
-	uint32_t max_msg_fds;            /* 0: 16, at most 253 */
-	uint64_t max_data_xfer_size;     /* 0: 1 MiB, at most 16 MiB */
-	uint64_t max_dma_maps;           /* 0: 65535 */
-	int timeout_ms;                  /* for a client to go on in the middle; 0: 5000, -1: none */
-	uint32_t poll_us;                /* how long to look for a request before sleeping */
+	struct peal_irqset *irqset;  /* borrowed; disabled when a client leaves. NULL: set_irqs */
+	uint32_t max_msg_fds;        /* 0: 16, at most 253 */
+	uint64_t max_data_xfer_size; /* 0: 1 MiB, at most 16 MiB */
+	uint64_t max_dma_maps;       /* 0: 65535 */
+	int timeout_ms;              /* for a client to go on in the middle; 0: 5000, -1: none */
+	uint32_t poll_us;            /* how long to look for a request before sleeping */
 	unsigned flags;
 };
 
@@ -99,6 +99,63 @@ struct peal_vfu_counters {
 
 PEAL_PUBLIC void peal_vfu_server_counters(const struct peal_vfu_server *server,
 					  struct peal_vfu_counters *ret);
+
+/* ---- client ---- */
+
+/*
+ * A device of another process. Its ops may be called from any thread; requests go one at a time.
+ * A thread of the client answers the server's DMA_READ and DMA_WRITE out of what was mapped with
+ * dma_map (its memory), also while a request is waiting.
+ *
+ * Beyond what <peal/vfio.h> says, each op answers -ETIMEDOUT when the server does not, and -EPROTO
+ * when it answers nonsense; after either, and after -ECONNRESET and -EPIPE, the connection is of no
+ * use and every op answers so. What the server has is asked once, when the client is made.
+ */
+struct peal_vfu_client;
+
+/*
+ * Region writes are sent and not waited for: the next op that is waited for comes after them, and
+ * what they failed with is not known.
+ */
+#define PEAL_VFU_POSTED_WRITES 0x8u
+
+struct peal_vfu_client_config {
+	const struct peal_host *host;
+	uint32_t max_msg_fds;        /* 0: 16, at most 253 */
+	uint64_t max_data_xfer_size; /* 0: 1 MiB, at most 16 MiB */
+	int timeout_ms;              /* for a reply; 0: 5000, -1: none */
+	uint32_t poll_us;            /* how long to look for a reply before sleeping */
+	unsigned flags;              /* PEAL_VFU_… */
+};
+
+/* A socket that is connected to PATH in *RET. -errno; -ETIMEDOUT: nobody accepts for 5 s. */
+PEAL_PUBLIC int peal_vfu_connect(int *ret, const char *path);
+
+/*
+ * Agrees with the server at the other end of FD (consumed, also on failure) and asks what it has.
+ * -EINVAL: a limit beyond what is said above. -EPROTO, -ENOTSUP: no agreement. What the server said;
+ * -errno.
+ */
+PEAL_PUBLIC int peal_vfu_client_new(struct peal_vfu_client **ret,
+				    const struct peal_vfu_client_config *config, int fd);
+
+/* Disconnects. No op is running; regions that were mapped are unmapped. NULL is fine. */
+PEAL_PUBLIC void peal_vfu_client_free(struct peal_vfu_client *client);
+
+/* The device; its free is peal_vfu_client_free(). */
+PEAL_PUBLIC struct peal_vfio_device *peal_vfu_client_device(struct peal_vfu_client *client);
+
+/* A write of 1 to 8 bytes. */
+struct peal_vfu_write {
+	uint64_t offset;
+	uint32_t region;
+	uint32_t count;
+	uint8_t data[8];
+};
+
+/* Makes the writes in one message, or one after the other if the server cannot take that. */
+PEAL_PUBLIC int peal_vfu_client_write_multi(struct peal_vfu_client *client,
+					    const struct peal_vfu_write *writes, size_t count);
 
 #ifdef __cplusplus
 }

@@ -204,7 +204,7 @@ static ssize_t receive_first(struct vfu_channel *channel, uint8_t *bytes, struct
 			     int wait)
 {
 	uint64_t deadline = deadline_in(wait);
-	uint64_t spin_end = channel->spin ? now() + channel->spin : 0;
+	uint64_t spin_end = channel->spin && wait ? now() + channel->spin : 0;
 	int flags = wait < 0 && !spin_end ? 0 : MSG_DONTWAIT;
 
 	for (;;) {
