@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Model of sends against commands (src/gic/its-send.c, its-map.c, its-command.c): two senders, and
- * an ITS that discards, remaps and moves an event, maps its device anew, and gives its collection
- * to another redistributor. Proved for every interleaving: once a command is over, no send sets the
- * pending state that the command took away or left behind, and no send touches a freed device.
+ * an ITS that discards, remaps and moves an event, unmaps its device or maps it anew, gives its
+ * collection to another redistributor, and is switched off and on. Proved for every interleaving:
+ * once a command is over, no send sets the pending state that the command took away or left behind,
+ * none becomes pending while the ITS is off, and no send touches a freed device.
  *
  *   device ─▶ entry[device] = collection and LPI ─▶ target[collection] ─▶ pending[target, LPI]
  *
  * One step is one atomic operation of the code, sequentially consistent. The epoch is its contract
  * (proved in epoch.pml): sync returns when every section that was entered before has been left.
  *
- * Seeded error, found through the twin its.expect-error.pml: NO_SYNC leaves the sync out.
+ * Seeded errors, each found through a twin: NO_SYNC leaves the sync out; FREE_FIRST frees a device
+ * before the sync, CLEAR_FIRST takes the pending state away before it; OFF_AT_ONCE does not wait for
+ * the sends in progress when the ITS is switched off.
  */
 #define SENDERS 2
 #define SENDS 2		/* of each */
@@ -24,13 +27,16 @@
 
 byte section[SENDERS];	/* number of the section a sender is in; 0: in none */
 byte device;		/* the radix tree's pointer */
-byte entry[DEVICES];
+byte made = 1;		/* devices so far */
+bool its_on = true;	/* GITS_CTLR */
+byte entry[DEVICES + 1];	/* the last one stays empty, for NO_DEVICE */
 byte target[2];		/* redistributors 0 and 1 of the collections */
 bool pending[4];
 
 /* What no send may do any more; not part of the code. */
 bool gone[4];		/* this LPI must not become pending there */
 bool freed[DEVICES];
+bool off;		/* nothing must become pending at all */
 
 proctype sender(byte self)
 {
@@ -41,7 +47,10 @@ proctype sender(byte self)
 	:: else ->
 		sent++;
 		section[self] = sent;			/* peal_epoch_enter */
-		d = device;				/* its_find_device */
+		if					/* peal_epoch_load(&its->enabled) */
+		:: its_on -> d = device		/* its_find_device */
+		:: !its_on -> d = NO_DEVICE
+		fi;
 		if
 		:: d == NO_DEVICE
 		:: else ->
@@ -52,7 +61,7 @@ proctype sender(byte self)
 			:: else ->
 				t = target[e >> 2];	/* its_find_target */
 				atomic {		/* gic_pend */
-					assert(!gone[AT(t, e & 3)]);
+					assert(!gone[AT(t, e & 3)] && !off);
 					pending[AT(t, e & 3)] = true
 				}
 			fi;
@@ -121,8 +130,13 @@ inline discard()
 	if
 	:: old != NONE ->
 		entry[device] = NONE;
+#ifdef CLEAR_FIRST
+		clear_pending(old);
+		sync();
+#else
 		sync();
 		clear_pending(old);
+#endif
 		assert(!pending[AT(0, old & 3)] && !pending[AT(1, old & 3)])
 	:: else
 	fi
@@ -153,18 +167,52 @@ inline movi()
 	fi
 }
 
-/* its_map_device of a mapped device */
-inline mapd()
+/* Of a device that is out of reach: free_device() */
+inline free_device(was)
 {
-	old = entry[device];
-	was_device = device;
-	device = device + 1;				/* peal_epoch_store: the new one is empty */
+#ifdef FREE_FIRST
+	freed[was] = true;
+#endif
 	sync();
 	if
 	:: old != NONE -> clear_pending(old)
 	:: else
 	fi;
-	freed[was_device] = true
+	freed[was] = true
+}
+
+/* its_map_device, of a mapped device as well: the new one is empty */
+inline mapd()
+{
+	old = entry[device];
+	was_device = device;
+	device = made;					/* peal_epoch_store */
+	made++;
+	if
+	:: was_device != NO_DEVICE -> free_device(was_device)
+	:: else
+	fi
+}
+
+/* its_unmap_device */
+inline unmapd()
+{
+	old = entry[device];
+	was_device = device;
+	device = NO_DEVICE;				/* peal_epoch_store */
+	free_device(was_device)
+}
+
+/* write_ctlr, to 0 and back to 1 */
+inline toggle()
+{
+	its_on = false;				/* peal_epoch_store */
+#ifndef OFF_AT_ONCE
+	sync();
+#endif
+	off = true;
+	off = false;
+	its_on = true
 }
 
 /* its_map_collection to the other redistributor; what is pending stays */
@@ -198,11 +246,13 @@ proctype its()
 		commands++;
 		if
 		:: discard()
-		:: mapti(ENTRY(0, 1))
-		:: mapti(ENTRY(0, 2))
-		:: mapti(ENTRY(1, 1))
+		:: device != NO_DEVICE -> mapti(ENTRY(0, 1))
+		:: device != NO_DEVICE -> mapti(ENTRY(0, 2))
+		:: device != NO_DEVICE -> mapti(ENTRY(1, 1))
 		:: movi()
-		:: device < DEVICES - 1 -> mapd()
+		:: made < DEVICES -> mapd()
+		:: device != NO_DEVICE -> unmapd()
+		:: toggle()
 		:: mapc(0)
 		:: mapc(1)
 		fi
