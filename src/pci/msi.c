@@ -85,11 +85,13 @@ void pci_msi_evaluate(struct peal_msi *msi)
 
 	peal_mutex_lock(&msi->vectors.mutex);
 	pci_vectors_begin(&msi->vectors);
-	__atomic_store_n(&msi->enabled, enabled ? count : 0, __ATOMIC_RELAXED);
 	if (off || shared != msi->vectors.shared)
 		pci_vectors_set_off(&msi->vectors, true);
 	set_messages(msi, count);
 	set_masks(msi);
+	if (msi->vectors.off)
+		pci_vectors_admit(&msi->vectors, shared);
+	__atomic_store_n(&msi->enabled, enabled ? count : 0, __ATOMIC_SEQ_CST);
 	if (msi->vectors.off)
 		pci_vectors_share(&msi->vectors, shared);
 	if (!off)
@@ -325,15 +327,39 @@ struct peal_msi *peal_pci_function_msi(struct peal_pci_function *function)
 	return function->msi;
 }
 
+/* After a raise as vector AS that sent nothing: is it to be raised again? NOW: vectors enabled. */
+static bool has_to_raise_again(struct peal_msi *msi, unsigned vector, unsigned as, unsigned now,
+			       int r)
+{
+	/* Who was to stand for it did no more, or not yet again. */
+	if (r == PCI_VECTORS_NOBODY)
+		return pci_vectors_is_used(&msi->vectors, vector);
+	return now && as >= now && pci_vectors_take_pending(&msi->vectors, as);
+}
+
+/*
+ * A function that got fewer vectors than it asked for shares them (§6.1.4.4). When the guest changes
+ * their number meanwhile, what pended where nobody looks any more is raised again as it is now:
+ * either this sees the new number, or the change sees the pending bit and moves it. Modelled in
+ * tests/models/msi.pml.
+ */
 int peal_msi_notify(struct peal_msi *msi, unsigned vector)
 {
-	unsigned enabled = __atomic_load_n(&msi->enabled, __ATOMIC_RELAXED);
+	unsigned as, now;
+	int r;
 
 	if (peal_unlikely(vector >= msi->vectors.count ||
 			  !pci_vectors_is_used(&msi->vectors, vector)))
 		return 0;
-	/* A function that got fewer than it asked for shares them (§6.1.4.4). */
-	return pci_vectors_raise(&msi->vectors, enabled ? vector & (enabled - 1) : vector);
+	now = __atomic_load_n(&msi->enabled, __ATOMIC_SEQ_CST);
+	do {
+		as = now ? vector & (now - 1) : vector;
+		r = pci_vectors_raise_checked(&msi->vectors, as);
+		if (peal_likely(r > 0))
+			return r;
+		now = __atomic_load_n(&msi->enabled, __ATOMIC_SEQ_CST);
+	} while (has_to_raise_again(msi, vector, as, now, r));
+	return r == PCI_VECTORS_NOBODY ? 0 : r;
 }
 
 unsigned peal_msi_vectors(const struct peal_msi *msi)

@@ -21,7 +21,7 @@
  * the vector unmasked sends the message, exactly once. A raise that finds PENDING set still makes
  * an atomic step on the word: what its device wrote before is then seen by who clears it. MASK and
  * OFF change only under the mutex.
- * Modelled in tests/models/msix.pml.
+ * Modelled in tests/models/msix.pml, and how MSI shares vectors in tests/models/msi.pml.
  */
 #include "vectors.h"
 
@@ -67,7 +67,7 @@ static bool message_of(const struct pci_vectors *vectors, unsigned vector, uint3
  * A message is sent only if the vector was unmasked while it was read: under a mask the guest
  * changes it register by register, and what is there in between is nobody's.
  */
-int pci_vectors_raise_slow(struct pci_vectors *vectors, unsigned vector)
+int pci_vectors_raise_checked(struct pci_vectors *vectors, unsigned vector)
 {
 	struct pci_vector *v = &vectors->list[vector];
 	struct peal_msi_msg msg;
@@ -76,7 +76,7 @@ int pci_vectors_raise_slow(struct pci_vectors *vectors, unsigned vector)
 		uint32_t s = __atomic_load_n(&v->state, __ATOMIC_ACQUIRE);
 
 		if (s & PCI_VECTOR_UNUSED)
-			return 0;
+			return PCI_VECTORS_NOBODY;
 		if (s & PCI_VECTOR_MASKED) {
 			if (!__atomic_compare_exchange_n(&v->state, &s, s | PCI_VECTOR_PENDING,
 							 false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
@@ -91,6 +91,24 @@ int pci_vectors_raise_slow(struct pci_vectors *vectors, unsigned vector)
 		if (message_of(vectors, vector, s, &msg))
 			return deliver(vectors, vector, &msg);
 	}
+}
+
+int pci_vectors_raise_slow(struct pci_vectors *vectors, unsigned vector)
+{
+	int r = pci_vectors_raise_checked(vectors, vector);
+
+	return r == PCI_VECTORS_NOBODY ? 0 : r;
+}
+
+bool pci_vectors_take_pending(struct pci_vectors *vectors, unsigned vector)
+{
+	struct pci_vector *v = &vectors->list[vector];
+
+	if (!(__atomic_fetch_and(&v->state, ~PCI_VECTOR_PENDING, __ATOMIC_SEQ_CST) &
+	      PCI_VECTOR_PENDING))
+		return false;
+	peal_count(&v->pended, (uint64_t)-1);
+	return true;
 }
 
 struct peal_msi_msg pci_vectors_message(const struct pci_vectors *vectors, unsigned vector)
@@ -326,14 +344,18 @@ void pci_vectors_set_pending(struct pci_vectors *vectors, unsigned vector, bool 
 }
 
 /* Is VECTOR, or one that is raised as it, in use? */
-static bool in_use(const struct pci_vectors *vectors, unsigned vector)
+static bool is_used_shared(const struct pci_vectors *vectors, unsigned vector, unsigned shared)
 {
 	bool used = vectors->list[vector].uses;
 
-	for (unsigned i = vector; vector < vectors->shared && i < vectors->count && !used;
-	     i += vectors->shared)
+	for (unsigned i = vector; vector < shared && i < vectors->count && !used; i += shared)
 		used = vectors->list[i].uses;
 	return used;
+}
+
+static bool in_use(const struct pci_vectors *vectors, unsigned vector)
+{
+	return is_used_shared(vectors, vector, vectors->shared);
 }
 
 static void set_uses(struct pci_vectors *vectors, unsigned vector, uint32_t uses)
@@ -343,19 +365,28 @@ static void set_uses(struct pci_vectors *vectors, unsigned vector, uint32_t uses
 
 void pci_vectors_set_uses(struct pci_vectors *vectors, unsigned vector, uint32_t uses)
 {
+	if (uses)
+		change(vectors, vector, 0, PCI_VECTOR_UNUSED);
 	set_uses(vectors, vector, uses);
-	change(vectors, vector, uses ? 0 : PCI_VECTOR_UNUSED, uses ? PCI_VECTOR_UNUSED : 0);
+	if (!uses)
+		change(vectors, vector, PCI_VECTOR_UNUSED, 0);
 }
 
-/* Where the other pends already, what pended has merged after all. */
+/*
+ * While both are off. Where the other pends already, what pended has merged after all. Whose raise
+ * is still at it may take the bit back in the meantime.
+ */
 static void move_pending(struct pci_vectors *vectors, unsigned from, unsigned to)
 {
-	pci_vectors_set_pending(vectors, from, false);
-	if (pci_vectors_state(vectors, to) & PCI_VECTOR_PENDING) {
-		peal_count(&vectors->list[from].pended, (uint64_t)-1);
-		peal_count(&vectors->list[from].merged, 1);
-	}
-	pci_vectors_set_pending(vectors, to, true);
+	struct pci_vector *v = &vectors->list[from];
+
+	if (!pci_vectors_take_pending(vectors, from))
+		return;
+	if (__atomic_fetch_or(&vectors->list[to].state, PCI_VECTOR_PENDING, __ATOMIC_SEQ_CST) &
+	    PCI_VECTOR_PENDING)
+		peal_count(&v->merged, 1);
+	else
+		peal_count(&v->pended, 1);
 }
 
 /* What pends for others goes back to the first of them. */
@@ -366,9 +397,17 @@ static void unshare(struct pci_vectors *vectors)
 
 		while (k < vectors->count && !vectors->list[k].uses)
 			k += vectors->shared;
-		if (k != i && k < vectors->count &&
-		    pci_vectors_state(vectors, i) & PCI_VECTOR_PENDING)
+		if (k != i && k < vectors->count)
 			move_pending(vectors, i, k);
+	}
+}
+
+void pci_vectors_admit(struct pci_vectors *vectors, unsigned shared)
+{
+	PEAL_ASSERT(vectors->off);
+	for (unsigned i = 0; i < shared; i++) {
+		if (is_used_shared(vectors, i, shared))
+			change(vectors, i, 0, PCI_VECTOR_UNUSED);
 	}
 }
 
@@ -382,10 +421,8 @@ void pci_vectors_share(struct pci_vectors *vectors, unsigned shared)
 
 		change(vectors, i, used ? 0 : PCI_VECTOR_UNUSED, used ? PCI_VECTOR_UNUSED : 0);
 	}
-	for (unsigned i = shared; i < vectors->count; i++) {
-		if (pci_vectors_state(vectors, i) & PCI_VECTOR_PENDING)
-			move_pending(vectors, i, i % shared);
-	}
+	for (unsigned i = shared; i < vectors->count; i++)
+		move_pending(vectors, i, i % shared);
 }
 
 void pci_vectors_clear_pending(struct pci_vectors *vectors)
@@ -461,11 +498,10 @@ int pci_vectors_use(struct pci_vectors *vectors, unsigned vector)
 	if (vector >= vectors->count)
 		return -EINVAL;
 	peal_mutex_lock(&vectors->mutex);
+	/* The words first: while there are uses, they do not say that there are none. */
+	change(vectors, vector, 0, PCI_VECTOR_UNUSED);
+	change(vectors, vector % vectors->shared, 0, PCI_VECTOR_UNUSED);
 	set_uses(vectors, vector, vectors->list[vector].uses + 1);
-	if (vectors->list[vector].uses == 1) {
-		change(vectors, vector, 0, PCI_VECTOR_UNUSED);
-		change(vectors, vector % vectors->shared, 0, PCI_VECTOR_UNUSED);
-	}
 	peal_mutex_unlock(&vectors->mutex);
 	return 0;
 }

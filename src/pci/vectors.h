@@ -85,6 +85,11 @@ void pci_vectors_set_bus_master(struct pci_vectors *vectors, bool enabled);
 
 /* The rest of a raise: neither of the bits of PCI_VECTOR_SLOW may be set for the fast way. */
 int pci_vectors_raise_slow(struct pci_vectors *vectors, unsigned vector);
+/* The same, and tells from all answers of a sink that the vector is not in use. */
+#define PCI_VECTORS_NOBODY (-4096)
+int pci_vectors_raise_checked(struct pci_vectors *vectors, unsigned vector);
+/* Clears the pending bit of a vector, whose raise is done again. False: it is not set any more. */
+bool pci_vectors_take_pending(struct pci_vectors *vectors, unsigned vector);
 int pci_vectors_count_answer(struct pci_vectors *vectors, unsigned vector, int answer);
 
 /* Raises VECTOR, which is below the count. */
@@ -130,7 +135,12 @@ void pci_vectors_set_pending(struct pci_vectors *vectors, unsigned vector, bool 
 void pci_vectors_clear_pending(struct pci_vectors *vectors);
 /* For loading. */
 void pci_vectors_set_uses(struct pci_vectors *vectors, unsigned vector, uint32_t uses);
-/* While all are off: vector SHARED and up are raised as vector modulo SHARED from now on. */
+/*
+ * While all are off: vector SHARED and up are raised as vector modulo SHARED from now on. Those that
+ * others are raised as are admitted before the first of these raises, and shared after the last of
+ * before began.
+ */
+void pci_vectors_admit(struct pci_vectors *vectors, unsigned shared);
 void pci_vectors_share(struct pci_vectors *vectors, unsigned shared);
 /* The consumer may know of interrupts of vectors FIRST..END - 1 that were taken elsewhere. */
 void pci_vectors_poll(struct pci_vectors *vectors, unsigned first, unsigned end);
