@@ -61,8 +61,8 @@ static inline bool qtest_available(void)
 	return false;
 }
 
-/* In the child. FD is its end of the socket. */
-static inline void qtest_exec(int fd, const char *arch, const char *const *arguments)
+/* In the child of PARENT. FD is its end of the socket. */
+static inline void qtest_exec(pid_t parent, int fd, const char *arch, const char *const *arguments)
 {
 	const char *argv[32] = { NULL };
 	char path[4096], socket[64];
@@ -80,7 +80,10 @@ static inline void qtest_exec(int fd, const char *arch, const char *const *argum
 					    "chardev:qtest", NULL };
 	     *last; last++)
 		argv[n++] = *last;
+	/* QEMU ends with the test, also when that is gone already. */
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(127);
 	(void)fcntl(fd, F_SETFD, 0);
 	(void)execv(path, (char *const *)(uintptr_t)argv);
 	_exit(127);
@@ -89,6 +92,7 @@ static inline void qtest_exec(int fd, const char *arch, const char *const *argum
 /* ARGUMENTS end with NULL: the machine. */
 static inline void qtest_start(struct qtest *q, const char *arch, const char *const *arguments)
 {
+	pid_t parent = getpid();
 	int fds[2];
 	int r = socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds);
 
@@ -97,7 +101,7 @@ static inline void qtest_start(struct qtest *q, const char *arch, const char *co
 	q->pid = fork();
 	assert_true(q->pid >= 0);
 	if (q->pid == 0)
-		qtest_exec(fds[1], arch, arguments);
+		qtest_exec(parent, fds[1], arch, arguments);
 	(void)close(fds[1]);
 	q->fd = fds[0];
 	q->in = fdopen(q->fd, "r");
