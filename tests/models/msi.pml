@@ -164,8 +164,10 @@ inline change(w, set, clear)
 
 inline change_all(set, clear)
 {
-	change(0, set, clear);
-	change(1, set, clear)
+	do
+	:: w < COUNT -> change(w, set, clear); w++
+	:: else -> w = 0; break
+	od
 }
 
 /* Where both pend, one raise has merged after all. The bit of FROM goes with a raise that takes it. */
@@ -285,29 +287,36 @@ inline write_control(enable, log2)
 
 proctype guest()
 {
-	byte s, to, n, who, changes;
-	bit off = 1, found;
+	byte s, to, n, who, changes, log2, w, set, clear;
+	bit off = 1, found, enable, control;
 
 	do
-	:: changes == CHANGES -> break
+	:: changes > CHANGES -> break
 	:: else ->
-		changes++;
 		if
-		:: write_control(0, 0)
-		:: write_control(1, 0)
-		:: write_control(1, 1)
-		:: write_control(1, 2)
-		:: change(1, W_MASK, 0)
-		:: change(1, 0, W_MASK)
-		:: change(0, W_MASK, 0)
-		fi
+		:: changes < CHANGES -> enable = 0; log2 = 0; control = 1
+		:: changes < CHANGES -> enable = 1; log2 = 2; control = 1
+		:: changes < CHANGES -> w = 1; set = W_MASK
+		:: changes < CHANGES -> w = 1; clear = W_MASK
+		:: changes < CHANGES -> w = 0; set = W_MASK
+		:: enable = 1; log2 = 0; control = 1
+		:: enable = 1; log2 = 1; control = 1
+		fi;
+		if
+		:: control -> write_control(enable, log2)
+		:: else -> change(w, set, clear)
+		fi;
+		atomic { changes++; w = 0; set = 0; clear = 0; control = 0 }
 	od;
 	/* In the end one vector or both are enabled, and these unmasked; vector 1 need not be. */
-	if
-	:: write_control(1, 0)
-	:: write_control(1, 1); change(1, 0, W_MASK)
-	fi;
-	change(0, 0, W_MASK)
+	w = log2;
+	do
+	:: change(w, 0, W_MASK);
+		if
+		:: w == 0 -> break
+		:: else -> w = 0
+		fi
+	od
 }
 
 init {
