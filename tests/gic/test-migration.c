@@ -232,6 +232,26 @@ static void what_strayed_is_found_after_a_move(void **state)
 	guest_done(&g);
 }
 
+/* What was saved and taken since is not read again, when the guest turns LPIs off and on. */
+static void bits_that_were_saved_are_not_resurrected(void **state)
+{
+	struct guest g;
+	struct guest_its *gi = &g.its[0];
+
+	(void)state;
+	guest_init(&g, NULL);
+	guest_start(&g);
+	its_map_collections(gi);
+	its_map_lpis(gi, 1, LPI, 2, 0, 0);
+	assert_int_equal(peal_its_send(gi->its, 1, 0), 1);
+	assert_int_equal(peal_gic_save_pending(g.gic), 0);
+	assert_int_equal(guest_acknowledge(&g, 0), LPI);
+	disable_lpis(&g, 0);
+	enable_lpis(&g, 0);
+	assert_int_equal(guest_acknowledge(&g, 0), SPURIOUS);
+	guest_done(&g);
+}
+
 /* The first KiB of a pending table is not of LPIs. */
 static void the_rest_of_the_table_is_left_alone(void **state)
 {
@@ -328,6 +348,7 @@ int main(void)
 		cmocka_unit_test(each_redistributor_has_its_own_table),
 		cmocka_unit_test(two_lpis_share_a_byte),
 		cmocka_unit_test(what_strayed_is_found_after_a_move),
+		cmocka_unit_test(bits_that_were_saved_are_not_resurrected),
 		cmocka_unit_test(the_rest_of_the_table_is_left_alone),
 		cmocka_unit_test(redistributors_that_are_off_keep_their_tables),
 		cmocka_unit_test(a_pending_table_outside_memory_refuses_the_save),

@@ -109,6 +109,8 @@ static void bad_device_entries_are_refused(void **state)
 			 -EINVAL);
 	assert_int_equal(restore_with("devices", 900, dte(16382, ITT900, 3)), -EINVAL);
 	assert_int_equal(restore_with("devices", 900, dte(16383, ITT900, 3)), -EINVAL);
+	assert_int_equal(restore_with("devices", 3, dte(2, ITT3, 15)), 0);
+	assert_int_equal(restore_with("devices", 3, dte(2, ITT3, 16)), -EINVAL);
 	assert_int_equal(restore_with("devices", 900, dte(0, ITT900, 16)), -EINVAL);
 	assert_int_equal(restore_with("devices", 900, dte(0, ITT900, 31)), -EINVAL);
 	assert_int_equal(restore_with("devices", 900, dte(0, 0x1000, 3)), -EINVAL);
@@ -149,7 +151,8 @@ static void bad_collection_entries_are_refused(void **state)
 	assert_int_equal(restore_with("collections", 0, cte(5, 0)), -EINVAL);
 	assert_int_equal(restore_with("collections", 0, cte(UINT64_C(0xfffffffff), 0)), -EINVAL);
 	assert_int_equal(restore_with("collections", 0, cte(UINT64_C(0x100000004), 0)), -EINVAL);
-	assert_int_equal(restore_with("collections", 1, cte(9, 0)), -EINVAL);
+	assert_int_equal(restore_with("collections", 2, cte(4, 0)), -EINVAL); /* twice */
+	assert_int_equal(restore_with("collections", 2, cte(0xffffffff, 1)), -EINVAL);
 	assert_int_equal(restore_with("collections", 2, cte(9, GUEST_ICIDS)), -EINVAL);
 	assert_int_equal(restore_with("collections", 2, cte(9, GUEST_ICIDS - 1)), 0);
 	assert_int_equal(restore_with("collections", 2, cte(9, 0xffff)), -EINVAL);

@@ -242,6 +242,51 @@ static void a_load_without_memory_changes_nothing(void **state)
 	guest_done(&g);
 }
 
+/* Places in a snapshot: see the list of documented bytes. */
+#define AT_CTLR   28u
+#define AT_CBASER 32u
+#define AT_CREADR 48u
+#define AT_BASER0 56u
+#define AT_BASER1 64u
+
+/* Loads IMAGE with VALUE at AT. */
+static int load_with(struct guest_its *gi, const struct image *image, unsigned at, uint64_t value)
+{
+	uint64_t old = peal_load_le(image->bytes + at, 8);
+	int r;
+
+	peal_store_le(image->bytes + at, 8, value);
+	r = peal_its_load(gi->its, image->bytes, image->size);
+	peal_store_le(image->bytes + at, 8, old);
+	return r;
+}
+
+static void an_its_that_could_not_be_on_is_refused(void **state)
+{
+	struct guest g;
+	struct guest_its *gi = &g.its[0];
+	struct image image;
+
+	(void)state;
+	build(&g, NULL);
+	for (unsigned on = 2; on-- > 0;) {
+		int bad = on ? -EINVAL : 0;
+
+		its_write32(gi, GITS_CTLR, on);
+		image = its_image(gi);
+		assert_int_equal(peal_load_le(image.bytes + AT_CTLR, 4), on);
+		assert_int_equal(load_with(gi, &image, AT_BASER0, UINT64_C(0x0107) << 48), bad);
+		assert_int_equal(load_with(gi, &image, AT_BASER1, UINT64_C(0x0407) << 48), bad);
+		assert_int_equal(load_with(gi, &image, AT_CREADR, 0), bad);
+		assert_int_equal(load_with(gi, &image, AT_CREADR, 1), 0); /* stalled */
+		assert_int_equal(load_with(gi, &image, AT_CREADR, 0x10000), -EINVAL);
+		assert_int_equal(load_with(gi, &image, AT_CBASER, 0xf), bad);
+		assert_int_equal(peal_its_load(gi->its, image.bytes, image.size), 0);
+		image_done(&image);
+	}
+	guest_done(&g);
+}
+
 static void other_widths_are_refused(void **state)
 {
 	static const struct guest_config others[] = { { .device_bits = 17 },
@@ -329,6 +374,7 @@ static void a_gic_takes_its_own_snapshot_back(void **state)
 	assert_int_equal(peal_its_send(g.its[0].its, 3, 3), 1);
 	assert_int_equal(guest_acknowledge(&g, 0), LPI + 2);
 	disable_lpis(&g, 1);
+	*guest_pending_byte(&g, 0, LPI) = 0xff; /* the guest's table is not read */
 	assert_int_equal(peal_gic_load(g.gic, image.bytes, image.size), 0);
 	assert_true(gic_is_image(&g, &image));
 	assert_int_equal(guest_acknowledge(&g, 0), LPI + 2);
@@ -475,6 +521,7 @@ int main(void)
 		cmocka_unit_test(the_size_counts),
 		cmocka_unit_test(every_corrupt_byte_is_refused_or_taken),
 		cmocka_unit_test(a_load_without_memory_changes_nothing),
+		cmocka_unit_test(an_its_that_could_not_be_on_is_refused),
 		cmocka_unit_test(other_widths_are_refused),
 		cmocka_unit_test(a_stalled_queue_stays_stalled),
 		cmocka_unit_test(redistributors_carry_over),
