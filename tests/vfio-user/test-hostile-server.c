@@ -1,0 +1,452 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What a server may do wrong to our client: nonsense ends the connection with an error, silence with
+ * -ETIMEDOUT, and whatever it says, the client can be freed.
+ *
+ * The server is a script: answers to one command after the other, in a thread.
+ */
+#include "rig.h"
+
+#define LIMIT_MS 60
+
+struct script {
+	int fd;
+	/* Answers CHANNEL's message; false: the script ends. */
+	bool (*answer)(struct script *script, struct vfu_message *message);
+	struct vfu_channel channel;
+	unsigned step;
+	unsigned variant;
+	pthread_t thread;
+};
+
+static void say(struct script *s, const struct vfu_header *header, uint32_t flags, const void *data,
+		size_t size, const int *fds, unsigned nfds)
+{
+	struct vfu_out out = {
+		.header = *header, .data = data, .data_size = size, .fds = fds, .nfds = nfds
+	};
+
+	out.header.flags = flags;
+	(void)vfu_channel_send(&s->channel, &out); /* the client may be gone */
+}
+
+/* As an honest server of a device with one region of 4096 bytes and one interrupt. */
+static bool honest(struct script *s, struct vfu_message *m)
+{
+	static const uint8_t version[] = "\0\0\0\0{\"capabilities\":{\"max_msg_fds\":4}}";
+	struct vfu_device_info info = { 16, 3, 1, 1 };
+	struct vfu_region_info region = { 32, 3, 0, 0, 4096, 0 };
+	struct vfu_irq_info irq = { 16, 9, 0, 1 };
+	uint8_t bytes[16 + 4096] = { 0 };
+	struct vfu_region_access access;
+
+	switch (m->header.command) {
+	case VFU_VERSION:
+		say(s, &m->header, 1, version, sizeof(version), NULL, 0);
+		return true;
+	case VFU_DEVICE_GET_INFO:
+		say(s, &m->header, 1, &info, sizeof(info), NULL, 0);
+		return true;
+	case VFU_DEVICE_GET_REGION_INFO:
+		say(s, &m->header, 1, &region, sizeof(region), NULL, 0);
+		return true;
+	case VFU_DEVICE_GET_IRQ_INFO:
+		say(s, &m->header, 1, &irq, sizeof(irq), NULL, 0);
+		return true;
+	case VFU_REGION_READ:
+		memcpy(&access, m->payload, sizeof(access));
+		memcpy(bytes, &access, sizeof(access));
+		say(s, &m->header, 1, bytes, 16 + access.count, NULL, 0);
+		return true;
+	default:
+		say(s, &m->header, 1, NULL, 0, NULL, 0);
+		return true;
+	}
+}
+
+static void *run_script(void *user)
+{
+	static __thread struct vfu_message message;
+	struct script *s = user;
+	bool go = true;
+
+	while (go && vfu_channel_receive(&s->channel, &message, RIG_TIMEOUT) == 0) {
+		go = s->answer(s, &message);
+		vfu_fds_close(&message.fds);
+		s->step++;
+	}
+	return NULL;
+}
+
+static int start(struct script *s, struct peal_vfu_client **client, uint64_t max_data)
+{
+	const struct peal_vfu_client_config config = {
+		.host = peal_host_default(),
+		.timeout_ms = LIMIT_MS,
+		.max_data_xfer_size = max_data,
+	};
+	int pair[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	assert_int_equal(vfu_channel_init(&s->channel, peal_host_default(), pair[0], 1 << 21,
+					  VFU_FDS_MAX, RIG_TIMEOUT),
+			 0);
+	s->step = 0;
+	assert_int_equal(pthread_create(&s->thread, NULL, run_script, s), 0);
+	return peal_vfu_client_new(client, &config, pair[1]);
+}
+
+static void end(struct script *s, struct peal_vfu_client *client)
+{
+	peal_vfu_client_free(client);
+	assert_int_equal(pthread_join(s->thread, NULL), 0);
+	vfu_channel_done(&s->channel);
+}
+
+/* ---- while agreeing ---- */
+
+static bool version_variant(struct script *s, struct vfu_message *m)
+{
+	static const char *const replies[] = {
+		"\1\0\0\0", /* another major */
+		"\0\0\3\0", /* a minor that was not proposed */
+		"\0\0\0\0{",
+		"\0\0\0\0[]",
+		"\0\0\0\0{\"capabilities\":{\"max_msg_fds\":-1}}",
+		/* A twin socket that is not there, or out of range, or without number. */
+		"\0\0\0\0{\"capabilities\":{\"twin_socket\":{\"supported\":true}}}",
+		"\0\0\0\0{\"capabilities\":{\"twin_socket\":{\"supported\":true,\"fd_index\":0}}}",
+		"\0\0\0\0{\"capabilities\":{\"twin_socket\":{\"supported\":true,\"fd_index\":4294967295}}}",
+		/* Descriptors without one. */
+		"\0\0\0\0{}",
+	};
+	const char *reply = replies[s->variant];
+	const int fds[2] = { 0, 1 };
+	unsigned nfds = s->variant == 8 ? 2 : s->variant == 7 ? 1 : 0;
+
+	say(s, &m->header, 1, reply, 4 + (s->variant > 1 ? strlen(reply + 4) + 1 : 0), fds, nfds);
+	return true;
+}
+
+static void agreements_that_are_none(void **state)
+{
+	struct peal_vfu_client *client = NULL;
+
+	(void)state;
+	for (unsigned i = 0; i < 9; i++) {
+		struct script s = { .answer = version_variant, .variant = i };
+
+		assert_int_equal(start(&s, &client, 0), -EPROTO);
+		assert_null(client);
+		end(&s, NULL);
+	}
+}
+
+/* ---- what it says about the device ---- */
+
+static bool info_variant(struct script *s, struct vfu_message *m)
+{
+	struct vfu_device_info info = { 16, 3, 101, 1 };
+	struct {
+		struct vfu_region_info info;
+		struct vfu_sparse_mmap cap;
+		struct vfu_area areas[2];
+	} r = { { 80, 0xf, 0, 32, 8192, 0 }, { 1, 1, 0, 2, 0 }, { { 0, 4096 }, { 4096, 4096 } } };
+	struct vfu_irq_info irq = { 16, 9, 7, 1 };
+	const int fds[20] = { 0 };
+
+	if (m->header.command == VFU_DEVICE_GET_INFO && s->variant <= 1) {
+		info.num_regions = s->variant == 0 ? 101 : 1;
+		info.num_irqs = s->variant == 1 ? UINT32_MAX : 1;
+		say(s, &m->header, 1, &info, sizeof(info), NULL, 0);
+		return true;
+	}
+	if (m->header.command == VFU_DEVICE_GET_IRQ_INFO && s->variant == 2) {
+		say(s, &m->header, 1, &irq, sizeof(irq), NULL, 0);
+		return true;
+	}
+	if (m->header.command != VFU_DEVICE_GET_REGION_INFO || s->variant <= 2)
+		return honest(s, m);
+	switch (s->variant) {
+	case 3: /* wants to be asked for 4 GiB */
+		r.info.argsz = UINT32_MAX;
+		break;
+	case 4: /* capabilities behind the end, before the beginning, in a circle */
+		r.info.cap_offset = 79;
+		break;
+	case 5:
+		r.info.cap_offset = UINT32_MAX;
+		break;
+	case 6:
+		r.info.cap_offset = 1;
+		break;
+	case 7:
+		r.cap.next = 32;
+		break;
+	case 8:
+		r.cap.next = 33;
+		break;
+	case 9: /* more areas than there are bytes */
+		r.cap.count = UINT32_MAX;
+		break;
+	case 10: /* areas that overlap, are empty, or not in the region */
+		r.areas[1].offset = 4095;
+		break;
+	case 11:
+		r.areas[0].size = 0;
+		break;
+	case 12:
+		r.areas[1].offset = UINT64_MAX;
+		break;
+	case 13:
+		r.areas[1].size = UINT64_MAX;
+		break;
+	case 14: /* of another region */
+		r.info.index = 1;
+		break;
+	default: /* more descriptors than the client takes */
+		say(s, &m->header, 1, &r, sizeof(r), fds, 20);
+		return true;
+	}
+	say(s, &m->header, 1, &r, sizeof(r), fds, 1);
+	return true;
+}
+
+static void devices_that_cannot_be(void **state)
+{
+	struct peal_vfu_client *client = NULL;
+
+	(void)state;
+	for (unsigned i = 0; i <= 15; i++) {
+		struct script s = { .answer = info_variant, .variant = i };
+
+		assert_int_equal(start(&s, &client, 0), -EPROTO);
+		assert_null(client);
+		end(&s, NULL);
+	}
+}
+
+/* ---- replies ---- */
+
+static bool read_variant(struct script *s, struct vfu_message *m)
+{
+	struct {
+		struct vfu_region_access access;
+		uint8_t data[64];
+	} r = { 0 };
+	struct vfu_header header = m->header;
+	size_t size = 16 + 4;
+	const int fd = 0;
+
+	if (m->header.command != VFU_REGION_READ)
+		return honest(s, m);
+	memcpy(&r, m->payload, 16);
+	switch (s->variant) {
+	case 0: /* too short, too long, of other things */
+		size = 15;
+		break;
+	case 1:
+		size = 19;
+		break;
+	case 2:
+		size = 21;
+		break;
+	case 3:
+		r.access.count = 64;
+		size = 16 + 64;
+		break;
+	case 4:
+		r.access.offset++;
+		break;
+	case 5:
+		r.access.region++;
+		break;
+	case 6: /* with a descriptor */
+		say(s, &header, 1, &r, size, &fd, 1);
+		return true;
+	case 7: /* neither command nor reply */
+		say(s, &header, 2, &r, size, NULL, 0);
+		return true;
+	default: /* 4 GiB */
+		header.size = UINT32_MAX;
+		header.flags = 1;
+		(void)send(s->channel.fd, &header, sizeof(header), MSG_NOSIGNAL);
+		return true;
+	}
+	say(s, &header, 1, &r, size, NULL, 0);
+	return true;
+}
+
+static void replies_that_make_no_sense(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i <= 8; i++) {
+		struct script s = { .answer = read_variant, .variant = i };
+		struct peal_vfu_client *client;
+		uint8_t bytes[8];
+
+		memset(bytes, 0x55, sizeof(bytes));
+		assert_int_equal(start(&s, &client, 0), 0);
+		assert_int_equal(peal_vfio_region_read(peal_vfu_client_device(client), 0, 0, bytes,
+						       4),
+				 -EPROTO);
+		assert_int_equal(bytes[0], 0x55);
+		assert_int_equal(peal_vfio_reset(peal_vfu_client_device(client)), -EPROTO);
+		end(&s, client);
+	}
+}
+
+static bool error_variant(struct script *s, struct vfu_message *m)
+{
+	static const uint32_t numbers[] = { 0, ENOENT, 4095, 4096, 0x80000000, UINT32_MAX };
+
+	if (m->header.command != VFU_DEVICE_RESET)
+		return honest(s, m);
+	m->header.error = numbers[s->variant++ % 6];
+	say(s, &m->header, VFU_TYPE_REPLY | VFU_ERROR, "ignored", s->variant > 3 ? 7 : 0, NULL, 0);
+	return true;
+}
+
+static void error_numbers_that_are_none(void **state)
+{
+	static const int expect[] = { -EIO, -ENOENT, -4095, -EIO, -EIO, -EIO };
+	struct script s = { .answer = error_variant };
+	struct peal_vfu_client *client;
+
+	(void)state;
+	assert_int_equal(start(&s, &client, 0), 0);
+	for (unsigned i = 0; i < 6; i++)
+		assert_int_equal(peal_vfio_reset(peal_vfu_client_device(client)), expect[i]);
+	end(&s, client);
+}
+
+/* ---- silence and noise ---- */
+
+static bool silent_variant(struct script *s, struct vfu_message *m)
+{
+	struct vfu_header header = { 0, VFU_DMA_READ, 0, 0, 0 };
+	const struct vfu_dma_access access = { 0, 4 };
+
+	if (s->variant == 0 || m->header.command == VFU_DEVICE_RESET) {
+		/* Says something all the time, but not what was asked for. */
+		for (unsigned i = 0; s->variant == 2 && i < 1000000; i++) {
+			struct vfu_out out = { .header = header, .data = &access, .data_size = 16 };
+
+			out.header.flags = i & 1;
+			if (vfu_channel_send(&s->channel, &out) < 0)
+				break;
+			(void)recv(s->channel.fd, &(char[4096]){ 0 }, 4096, MSG_DONTWAIT);
+		}
+		return true;
+	}
+	return honest(s, m);
+}
+
+static void a_server_that_stops_answering(void **state)
+{
+	struct peal_vfu_client *client = NULL;
+
+	(void)state;
+	for (unsigned i = 0; i <= 2; i++) {
+		struct script s = { .answer = silent_variant, .variant = i };
+
+		if (i == 0) {
+			assert_int_equal(start(&s, &client, 0), -ETIMEDOUT);
+			end(&s, NULL);
+			continue;
+		}
+		assert_int_equal(start(&s, &client, 0), 0);
+		assert_int_equal(peal_vfio_reset(peal_vfu_client_device(client)), -ETIMEDOUT);
+		assert_int_equal(peal_vfio_reset(peal_vfu_client_device(client)), -ETIMEDOUT);
+		end(&s, client);
+	}
+}
+
+/* ---- commands of the server ---- */
+
+static bool command_variant(struct script *s, struct vfu_message *m)
+{
+	static __thread struct vfu_message reply;
+	static const struct {
+		uint16_t command;
+		uint32_t flags;
+		uint64_t address, count;
+		size_t size;
+		unsigned nfds;
+		int expect;
+	} commands[] = {
+		{ VFU_DMA_READ, 0, 0x1000, 16, 16, 0, 0 },
+		{ VFU_DMA_READ, 0, 0x1000, 0, 16, 0, 0 },
+		{ VFU_DMA_READ, 0, 0x1ff8, 9, 16, 0, EFAULT },
+		{ VFU_DMA_READ, 0, 0xff8, 9, 16, 0, EFAULT },
+		{ VFU_DMA_READ, 0, UINT64_MAX, 16, 16, 0, EFAULT },
+		{ VFU_DMA_READ, 0, 0x1000, UINT64_MAX, 16, 0, E2BIG },
+		{ VFU_DMA_READ, 0, 0x1000, UINT32_MAX, 16, 0, E2BIG },
+		{ VFU_DMA_READ, 0, 0x1000, 4097, 16, 0, E2BIG },
+		{ VFU_DMA_READ, 0, 0x1000, 16, 15, 0, EINVAL },
+		{ VFU_DMA_READ, 0, 0x1000, 16, 17, 0, EINVAL },
+		{ VFU_DMA_READ, 0, 0x1000, 16, 16, 1, EINVAL },
+		{ VFU_DMA_READ, 0, 0x1000, 16, 16, 40, EINVAL },
+		{ VFU_DMA_WRITE, 0, 0x1000, 16, 32, 0, EFAULT }, /* read-only */
+		{ VFU_DMA_WRITE, 0, 0x1000, 17, 32, 0, EINVAL },
+		{ VFU_DMA_WRITE, 0, 0x1000, UINT64_MAX, 32, 0, E2BIG },
+		{ VFU_REGION_READ, 0, 0, 0, 16, 0, ENOSYS },
+		{ VFU_VERSION, 0, 0, 0, 16, 0, ENOSYS },
+		{ 999, 0, 0, 0, 0, 0, ENOSYS },
+	};
+	int fds[40];
+
+	if (m->header.command != VFU_DEVICE_RESET)
+		return honest(s, m);
+	for (unsigned i = 0; i < 40; i++)
+		fds[i] = 0;
+	/* Before the reply to the reset, on the same socket. */
+	for (unsigned i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		const struct vfu_header header = { (uint16_t)(100 + i), commands[i].command, 0, 0,
+						   0 };
+		uint8_t bytes[64] = { 0 };
+
+		memcpy(bytes, &commands[i].address, 8);
+		memcpy(bytes + 8, &commands[i].count, 8);
+		say(s, &header, commands[i].flags, bytes, commands[i].size, fds, commands[i].nfds);
+		thread_assert(vfu_channel_receive(&s->channel, &reply, RIG_TIMEOUT) == 0);
+		thread_assert(reply.header.id == 100 + i);
+		thread_assert(reply.header.command == commands[i].command);
+		thread_assert(!(reply.header.flags & VFU_ERROR) == (commands[i].expect == 0));
+		if (commands[i].expect)
+			thread_assert((int)reply.header.error == commands[i].expect);
+		else
+			thread_assert(reply.size == 16 + commands[i].count);
+		thread_assert(reply.fds.count == 0);
+	}
+	return honest(s, m);
+}
+
+static void commands_for_what_was_not_shared(void **state)
+{
+	static uint8_t memory[4096];
+	const struct peal_vfio_dma dma = { .iova = 0x1000,
+					   .size = 4096,
+					   .flags = PEAL_VFIO_DMA_READ,
+					   .fd = -1,
+					   .memory = memory };
+	struct script s = { .answer = command_variant };
+	struct peal_vfu_client *client;
+
+	(void)state;
+	assert_int_equal(start(&s, &client, 4096), 0);
+	assert_int_equal(peal_vfio_dma_map(peal_vfu_client_device(client), &dma), 0);
+	assert_int_equal(peal_vfio_reset(peal_vfu_client_device(client)), 0);
+	end(&s, client);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		fds_test(agreements_that_are_none),      fds_test(devices_that_cannot_be),
+		fds_test(replies_that_make_no_sense),    fds_test(error_numbers_that_are_none),
+		fds_test(a_server_that_stops_answering), fds_test(commands_for_what_was_not_shared),
+	};
+
+	return cmocka_run_group_tests_name("vfio-user hostile server", tests, NULL, NULL);
+}
