@@ -39,6 +39,9 @@ static void put_collections(struct peal_cursor *c, struct peal_its *its)
 		for (uint32_t icid = 0; icid < UINT32_C(1) << its->config.icid_bits; icid++) {
 			const struct gic_redist *target = its_find_target(its, icid);
 
+			/* Most pages of collections are not there. */
+			if (!its->collections[icid / COLLECTION_PAGE])
+				icid |= COLLECTION_PAGE - 1;
 			if (!target)
 				continue;
 			count++;
