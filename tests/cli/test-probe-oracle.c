@@ -82,8 +82,13 @@ static struct peal_pci_function *make_header(uint64_t *state, struct wanted *w)
 	assert_int_equal(peal_pci_function_new(&function, &config), 0);
 	want(w, "%s: Device 1234:%04x (rev %02x)", name, config.device_id, config.revision_id);
 	want(w, "\tSubsystem: Device 1234:%04x", config.subsystem_id);
-	if (config.interrupt_pin)
-		want(w, "\tInterrupt: pin %c routed to IRQ 0", 'A' + config.interrupt_pin - 1);
+	if (config.interrupt_pin) {
+		unsigned line = (unsigned)below(state, 255);
+
+		peal_pci_config_write(function, 0x3c, 1, line);
+		want(w, "\tInterrupt: pin %c routed to IRQ %u", 'A' + config.interrupt_pin - 1,
+		     line);
+	}
 	return function;
 }
 
@@ -175,6 +180,7 @@ static void add_msi(struct peal_pci_function *f, uint64_t *state, struct wanted 
 	uint64_t address = (c.wide ? test_random(state) : (uint32_t)test_random(state)) &
 			   ~UINT64_C(3);
 	uint32_t data = (uint32_t)below(state, 0x10000), position, at;
+	bool enable = chance(state, 70);
 	uint32_t mask = (uint32_t)test_random(state) & (uint32_t)peal_ones(4) >> (32 - c.vectors);
 
 	assert_int_equal(peal_pci_function_add_msi(f, &c), 0);
@@ -189,9 +195,10 @@ static void add_msi(struct peal_pci_function *f, uint64_t *state, struct wanted 
 	peal_pci_config_write(f, at, 2, data);
 	if (c.maskable)
 		peal_pci_config_write(f, at + 4, 4, mask);
-	peal_pci_config_write(f, position + 2, 2, enabled << 4 | 1);
-	want(w, "\tCapabilities: [%02" PRIx32 "] MSI: Enable+ Count=%u/%u Maskable%c 64bit%c",
-	     position, 1u << enabled, c.vectors, c.maskable ? '+' : '-', c.wide ? '+' : '-');
+	peal_pci_config_write(f, position + 2, 2, enabled << 4 | enable);
+	want(w, "\tCapabilities: [%02" PRIx32 "] MSI: Enable%c Count=%u/%u Maskable%c 64bit%c",
+	     position, enable ? '+' : '-', 1u << enabled, c.vectors, c.maskable ? '+' : '-',
+	     c.wide ? '+' : '-');
 	want(w,
 	     c.wide ? "\t\tAddress: %016" PRIx64 "  Data: %04" PRIx32
 		    : "\t\tAddress: %08" PRIx64 "  Data: %04" PRIx32,
@@ -258,7 +265,7 @@ static struct peal_pci_function *make(uint64_t *state, struct wanted *w)
 	if (chance(state, 60))
 		add_express(f, state, w);
 	add_msix(f, state, w);
-	if (chance(state, 50))
+	if (chance(state, 60))
 		add_msi(f, state, w);
 	if (chance(state, 30))
 		add_vendor(f, state, w);
@@ -361,6 +368,58 @@ static void lspci_prints_what_was_configured(void **unused)
 	assert_true(with_msix > FUNCTIONS / 2 && with_msi > FUNCTIONS / 5);
 }
 
+/* ---- bridges ---- */
+
+/* A window of memory, of UNIT bytes and more; LIMIT below BASE: none. */
+static void random_window(uint64_t *state, uint64_t unit, uint64_t *base, uint64_t *limit)
+{
+	*base = (0x100 + below(state, 0x80)) * unit;
+	*limit = *base + unit * (1 + below(state, 0x40)) - 1;
+}
+
+static void write_windows(struct peal_pci_function *f, uint64_t *state, struct wanted *w)
+{
+	uint64_t base, limit;
+
+	random_window(state, 0x100000, &base, &limit);
+	peal_pci_config_write(f, 0x20, 2, base >> 16);
+	peal_pci_config_write(f, 0x22, 2, limit >> 16);
+	want(w, "\tMemory behind bridge: %08" PRIx64 "-%08" PRIx64, base, limit);
+	random_window(state, 0x1000, &base, &limit);
+	peal_pci_config_write(f, 0x1c, 1, base >> 8);
+	peal_pci_config_write(f, 0x1d, 1, limit >> 8);
+	peal_pci_config_write(f, 0x30, 2, base >> 16);
+	peal_pci_config_write(f, 0x32, 2, limit >> 16);
+	want(w, "\tI/O behind bridge: %08" PRIx64 "-%08" PRIx64, base, limit);
+	random_window(state, 0x100000, &base, &limit);
+	base |= UINT64_C(0x4200000000);
+	limit |= UINT64_C(0x4200000000);
+	peal_pci_config_write(f, 0x24, 2, base >> 16);
+	peal_pci_config_write(f, 0x26, 2, limit >> 16);
+	peal_pci_config_write(f, 0x28, 4, base >> 32);
+	peal_pci_config_write(f, 0x2c, 4, limit >> 32);
+	want(w, "\tPrefetchable memory behind bridge: %016" PRIx64 "-%016" PRIx64, base, limit);
+}
+
+static void make_bridge(struct peal_pci_function *f, uint64_t *state, struct wanted *w)
+{
+	unsigned primary = (unsigned)below(state, 256), secondary = (unsigned)below(state, 256),
+		 subordinate = (unsigned)below(state, 256);
+
+	memset(w, 0, sizeof(*w));
+	want(w, "PCI bridge: Device 1234:8001");
+	peal_pci_config_write(f, 0x18, 4, primary | secondary << 8 | subordinate << 16);
+	want(w, "\tBus: primary=%02x, secondary=%02x, subordinate=%02x", primary, secondary,
+	     subordinate);
+	write_windows(f, state, w);
+	peal_pci_config_write(f, 0x04, 2, 0x0007);
+	want(w, "\tControl: I/O+ Mem+ BusMaster+ ");
+	want(w, "Express (v2) Root Port (Slot-)");
+	want(w, "Power Management version 3");
+	want(w, "\tInterrupt: pin B ");
+	w->capabilities = 2;
+}
+
 /* ---- functions at work ---- */
 
 struct rig {
@@ -402,6 +461,40 @@ static void rig_done(struct rig *rig)
 	peal_pci_function_free(rig->function);
 	peal_pci_bus_free(rig->bus);
 	peal_space_free(rig->space);
+}
+
+static void bridges_are_listed_as_the_guest_programmed_them(void **unused)
+{
+	struct peal_pci_function_config config = plain;
+	uint64_t state = 7;
+	static struct rig rig;
+
+	(void)unused;
+	if (!has_lspci()) {
+		print_message("# skip: no lspci\n");
+		return;
+	}
+	config.host = peal_host_default();
+	config.class_code = 0x060400;
+	config.interrupt_pin = 2;
+	rig_init(&rig);
+	rig_plug(&rig);
+	for (unsigned i = 0; i < FUNCTIONS / 5; i++) {
+		struct peal_pci_bridge *bridge;
+		struct wanted w;
+		char *text, *ours;
+
+		assert_int_equal(peal_pci_bridge_new(&bridge, rig.bus, 4 << 3, &config), 0);
+		make_bridge(peal_pci_bridge_function(bridge), &state, &w);
+		text = printed_by_lspci(peal_pci_bridge_function(bridge));
+		ours = printed_by_us(peal_pci_bridge_function(bridge), false);
+		check("lspci", text, &w, 0);
+		check("peal probe", ours, &w, PEAL_HAVE_LIBPCI ? 0 : 1);
+		free(text);
+		free(ours);
+		peal_pci_bridge_free(bridge);
+	}
+	rig_done(&rig);
 }
 
 static void assert_line(const char *text, const char *line)
@@ -517,6 +610,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lspci_prints_what_was_configured),
+		cmocka_unit_test(bridges_are_listed_as_the_guest_programmed_them),
 		cmocka_unit_test(msix_table_shows_masks_pending_bits_and_counters),
 		cmocka_unit_test(msi_vectors_show_what_they_send),
 		cmocka_unit_test(regions_show_their_sizes),
