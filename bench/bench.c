@@ -16,6 +16,7 @@
 static const struct bench *const benches[] = {
 	&bench_msix_notify,
 	&bench_its_send,
+	&bench_its_migrate,
 	&bench_run_blk,
 };
 

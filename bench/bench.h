@@ -42,6 +42,7 @@ struct bench {
 /* Each of these is in a file of its name. */
 extern const struct bench bench_msix_notify;
 extern const struct bench bench_its_send;
+extern const struct bench bench_its_migrate;
 extern const struct bench bench_run_blk;
 
 /* ---- for a bench ---- */

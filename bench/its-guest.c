@@ -31,7 +31,7 @@
 
 #define RAM          UINT64_C(0x40000000)
 #define PAGE         UINT64_C(0x10000)
-#define QUEUE_SIZE   (16 * PAGE)
+#define QUEUE_SIZE   BENCH_QUEUE_SIZE
 #define COMMAND_SIZE 32u
 #define LPI_CONFIG   0xa1 /* priority 0xa0, enabled */
 

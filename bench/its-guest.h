@@ -12,6 +12,7 @@
 #define BENCH_MAX_DEVICES 65536u
 #define BENCH_MAX_EVENTS  2048u      /* of a device: the largest MSI-X table */
 #define BENCH_MAX_TOTAL   (1u << 22) /* of all devices */
+#define BENCH_QUEUE_SIZE  UINT64_C(0x100000)
 
 struct bench_its {
 	struct peal_its *its;

@@ -9,7 +9,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 
 from peal import Skip, case, complains, main, parse, peal  # pylint: disable=wrong-import-position
 
-NAMES = ["msix-notify", "its-send", "run-blk"]
+NAMES = ["msix-notify", "its-send", "its-migrate", "run-blk"]
 SMALL = ("--devices", "4", "--events", "16", "--runs", "11")
 
 
@@ -42,7 +42,7 @@ def its_send(*args, **more):
 def without_a_name_the_benches_are_listed(_scratch):
     result = peal("bench")
     assert result.code == 0 and result.err == "", result
-    assert [line.split()[0] for line in result.out.splitlines()[:3]] == NAMES, result
+    assert [line.split()[0] for line in result.out.splitlines()[:len(NAMES)]] == NAMES, result
     rows = parse(peal("bench", "--json"))
     assert [row["bench"] for row in rows] == NAMES
     assert all(list(row) == ["bench", "line"] and row["line"] for row in rows)
@@ -64,6 +64,16 @@ def its_send_reports_as_promised(_scratch):
     assert (params["devices"], params["events"], params["threads"]) == (4, 16, 1), params
     assert params["redistributors"] == 8, params
     for name in ("flatness", "hot", "merged", "fetch_or"):
+        assert type(params[name]) is float and params[name] > 0, params
+
+
+@case
+def its_migrate_reports_as_promised(_scratch):
+    bench = check_result(peal("bench", "its-migrate", *SMALL, "--json"), "its-migrate")
+    params = bench["params"]
+    assert bench["baseline"]["name"] == "write"
+    assert (params["devices"], params["events"]) == (4, 16), params
+    for name in ("save_ms", "restore_ms", "snapshot_ms", "linear"):
         assert type(params[name]) is float and params[name] > 0, params
 
 
