@@ -12,5 +12,7 @@
 #include <peal/pci.h>
 #include <peal/regs.h>
 #include <peal/trace.h>
+#include <peal/vfio-function.h>
+#include <peal/vfio.h>
 
 #endif

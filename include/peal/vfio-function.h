@@ -56,6 +56,13 @@ PEAL_PUBLIC int peal_vfio_function_new(struct peal_vfio_function **ret,
 /* Unplugs it, which resets it. Nobody raises its vectors any more. NULL is fine. */
 PEAL_PUBLIC void peal_vfio_function_free(struct peal_vfio_function *vfio);
 
+/*
+ * peal_pci_function_load() of its function while it is a device: interrupts that the user enabled
+ * stay so. A table entry that comes as after a reset counts as not written by the user.
+ */
+PEAL_PUBLIC int peal_vfio_function_load(struct peal_vfio_function *vfio, const void *bytes,
+					size_t size);
+
 /* The device; its free is peal_vfio_function_free(). */
 PEAL_PUBLIC struct peal_vfio_device *peal_vfio_function_device(struct peal_vfio_function *vfio);
 

@@ -193,7 +193,7 @@ struct peal_irqset_request {
  *
  * positive: the host has fewer vectors than asked for, so many; nothing is enabled.
  * -EINVAL: the request does not hold together, is out of the index's range, or does not fit the
- *	state: see doc of VFIO; another of INTx, MSI and MSI-X is active; not an event descriptor.
+ *	state (uapi linux/vfio.h); another of INTx, MSI and MSI-X is active; not an event descriptor.
  * -ENOTTY: no such action for this index, or not exactly one. -EBADF: a descriptor is not open.
  * -EBUSY: there is an unmask watcher. -ENODEV: no INTx. -errno of source and triggers.
  *

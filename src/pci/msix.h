@@ -22,5 +22,7 @@ struct peal_msix {
 void pci_msix_forget_masks(struct peal_msix *msix);
 /* The guest wrote to the table entries FIRST..LAST. */
 void pci_msix_written(struct peal_msix *msix, unsigned first, unsigned last);
+/* The table was loaded. */
+void pci_msix_loaded(struct peal_msix *msix);
 
 #endif

@@ -49,6 +49,19 @@ void pci_msix_written(struct peal_msix *msix, unsigned first, unsigned last)
 	}
 }
 
+/* An entry that is as after a reset was not written where it was saved either. */
+void pci_msix_loaded(struct peal_msix *msix)
+{
+	for (unsigned i = 0; i < msix->vectors.count; i++) {
+		const struct peal_msi_msg msg = pci_vectors_message(&msix->vectors, i);
+		struct pci_vector *v = &msix->vectors.list[i];
+
+		v->written = msg.address || msg.data || v->control != MSIX_ENTRY_MASK;
+		if (!v->written)
+			pci_vectors_set_mask(&msix->vectors, i, false);
+	}
+}
+
 int peal_msix_set_owner(struct peal_msix *msix, const struct peal_vector_owner *owner, void *user)
 {
 	int r;

@@ -259,6 +259,8 @@ static void load_msix(struct peal_cursor *c, struct peal_msix *msix)
 	for (unsigned i = 0; i < msix->vectors.count; i++)
 		pci_vectors_set_mask(&msix->vectors, i,
 				     msix->vectors.list[i].control & MSIX_ENTRY_MASK);
+	if (msix->vectors.owner)
+		pci_msix_loaded(msix);
 	pci_vectors_commit(&msix->vectors);
 	peal_mutex_unlock(&msix->vectors.mutex);
 }

@@ -303,6 +303,46 @@ static void reset_takes_interrupt_disable_back(void **state)
 	device_free(d);
 }
 
+/* ---- state ---- */
+
+static void loaded_state_keeps_the_users_interrupts(void **state)
+{
+	struct device *d = device_new();
+	size_t size = peal_pci_function_state_size(d->function);
+	uint8_t *bytes = malloc(size);
+
+	(void)state;
+	assert_non_null(bytes);
+	/* Saved where the VMM kept the table, but a driver had masked vector 3 here. */
+	enable(&d->rig, MSIX, VECTORS);
+	table_write(d, 3, 0, 0xfee00000);
+	assert_int_equal(peal_msix_notify(d->msix, 3), 0);
+	config_write(d, COMMAND, 2, COMMAND_BUS_MASTER | COMMAND_INTX_DISABLE);
+	assert_int_equal(peal_pci_function_save(d->function, bytes, size), 0);
+	peal_vfio_free(d->user);
+	assert_int_equal(device_open(d, &d->rig.th.host), 0);
+	/* The other side: the user's triggers may come before or after the state. */
+	for (unsigned late = 0; late < 2; late++) {
+		if (!late)
+			enable(&d->rig, MSIX, VECTORS);
+		assert_int_equal(peal_vfio_function_load(d->vfio, bytes, size), 0);
+		if (late)
+			enable(&d->rig, MSIX, VECTORS);
+		for (unsigned i = 0; i < VECTORS; i++)
+			assert_int_equal(peal_msix_notify(d->msix, i), i != 3 || late);
+		assert_int_equal(pba(d), late ? 0 : 1 << 3);
+		assert_int_equal(peal_vfio_function_load(d->vfio, bytes, size - 1), -EINVAL);
+		assert_int_equal(set_none(&d->rig, TRIGGER, MSIX, 0, 0), 0);
+	}
+	/* Interrupt Disable came with it. */
+	enable(&d->rig, INTX, 1);
+	memset(d->rig.events, 0, sizeof(d->rig.events));
+	assert_int_equal(set_none(&d->rig, TRIGGER, INTX, 0, 1), 0);
+	assert_int_equal(events(d, 0), 0);
+	free(bytes);
+	device_free(d);
+}
+
 /* ---- MSI and INTx ---- */
 
 static void msi_is_enabled_with_as_many_messages(void **state)
@@ -545,6 +585,7 @@ int main(void)
 		cmocka_unit_test(without_bus_master_nothing_is_sent),
 		cmocka_unit_test(reset_keeps_the_enabled_interrupts),
 		cmocka_unit_test(reset_takes_interrupt_disable_back),
+		cmocka_unit_test(loaded_state_keeps_the_users_interrupts),
 		cmocka_unit_test(msi_is_enabled_with_as_many_messages),
 		cmocka_unit_test(msi_mask_register_counts),
 		cmocka_unit_test(intx_follows_wish_disable_and_unmask),

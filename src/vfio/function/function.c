@@ -350,6 +350,17 @@ static int reset(struct peal_vfio_device *device)
 	return 0;
 }
 
+int peal_vfio_function_load(struct peal_vfio_function *vfio, const void *bytes, size_t size)
+{
+	int r;
+
+	peal_mutex_lock(&vfio->mutex);
+	r = peal_pci_function_load(vfio->function, bytes, size);
+	settle(vfio, 0, 0);
+	peal_mutex_unlock(&vfio->mutex);
+	return r;
+}
+
 static int dma_map(struct peal_vfio_device *device, const struct peal_vfio_dma *dma)
 {
 	const uint32_t both = PEAL_VFIO_DMA_READ | PEAL_VFIO_DMA_WRITE;
