@@ -145,6 +145,22 @@ PEAL_PUBLIC void peal_vfu_client_free(struct peal_vfu_client *client);
 /* The device; its free is peal_vfu_client_free(). */
 PEAL_PUBLIC struct peal_vfio_device *peal_vfu_client_device(struct peal_vfu_client *client);
 
+/* What the server said in VERSION, with the protocol's defaults where it said nothing. */
+struct peal_vfu_agreement {
+	uint16_t major;
+	uint16_t minor;
+	uint32_t max_msg_fds;
+	uint64_t max_data_xfer_size;
+	uint64_t max_dma_maps;
+	uint64_t pgsizes;
+	bool twin_socket;
+	bool write_multiple;
+	bool migration;
+};
+
+PEAL_PUBLIC void peal_vfu_client_agreement(const struct peal_vfu_client *client,
+					   struct peal_vfu_agreement *ret);
+
 /* A write of 1 to 8 bytes. */
 struct peal_vfu_write {
 	uint64_t offset;

@@ -92,6 +92,28 @@ static void the_device_is_the_same_on_both_sides(void **state)
 	both_done(&b);
 }
 
+static void what_the_server_said_can_be_asked(void **state)
+{
+	const struct peal_vfu_client_config client = { .flags = PEAL_VFU_NO_WRITE_MULTIPLE };
+	const struct peal_vfu_server_config server = { .max_msg_fds = 5,
+						       .max_data_xfer_size = 12345,
+						       .max_dma_maps = 17 };
+	struct peal_vfu_agreement said;
+	struct both b;
+
+	(void)state;
+	both_init_config(&b, &client, &server);
+	peal_vfu_client_agreement(b.client, &said);
+	assert_int_equal(said.major, 0);
+	assert_int_equal(said.max_msg_fds, 5);
+	assert_int_equal(said.max_data_xfer_size, 12345);
+	assert_int_equal(said.max_dma_maps, 17);
+	assert_int_equal(said.pgsizes, sysconf(_SC_PAGESIZE));
+	assert_true(said.twin_socket);
+	assert_false(said.write_multiple);
+	both_done(&b);
+}
+
 static void regions_of_any_length(void **state)
 {
 	const struct peal_vfu_client_config client = { .max_data_xfer_size = 1000 };
@@ -459,6 +481,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		fds_test(the_device_is_the_same_on_both_sides),
+		fds_test(what_the_server_said_can_be_asked),
 		fds_test(regions_of_any_length),
 		fds_test(posted_writes_come_before_the_next_read),
 		fds_test(multiple_writes_with_and_without_the_capability),

@@ -130,25 +130,25 @@ static int await(struct peal_vfu_client *client, uint16_t id, uint16_t command)
 		       (uint64_t)(client->config.timeout_ms > 0 ? client->config.timeout_ms : 0);
 	struct vfu_message *message = &client->message;
 
-	for (;;) {
-		int wait = -1, r;
+	/* All of the time at first, however little of it went by: the channel is set up for that. */
+	for (int wait = client->config.timeout_ms;;) {
+		int r = vfu_channel_receive(&client->channel, message, wait);
 
-		if (client->config.timeout_ms >= 0) {
-			uint64_t t = now_ms();
-
-			wait = t < end ? (int)(end - t) : 0;
-		}
-		r = vfu_channel_receive(&client->channel, message, wait);
 		if (r == 0 && is_command(message))
 			r = answer(client, &client->channel, message);
 		else if (r == 0 && message->header.id == id && message->header.command == command)
 			return 0;
 		else if (r == 0)
 			vfu_fds_close(&message->fds);
-		if (r == 0 && client->config.timeout_ms >= 0 && now_ms() >= end)
-			r = -ETIMEDOUT;
-		if (r < 0)
-			return r == -EAGAIN ? -ETIMEDOUT : r;
+		if (r < 0 && r != -EAGAIN)
+			return r;
+		if (client->config.timeout_ms >= 0) {
+			uint64_t t = now_ms();
+
+			if (t >= end)
+				return -ETIMEDOUT;
+			wait = (int)(end - t);
+		}
 	}
 }
 
@@ -258,6 +258,7 @@ static int take_twin(struct peal_vfu_client *client)
 	if (client->config.flags & PEAL_VFU_NO_TWIN_SOCKET || !client->theirs.has_fd_index ||
 	    client->theirs.fd_index >= fds->count)
 		return -EPROTO;
+	client->channel.ahead = true; /* the thread does not look at it */
 	return vfu_channel_init(&client->twin, client->config.host,
 				vfu_fds_take(fds, client->theirs.fd_index),
 				vfu_max_size(client->max_data), 0, client->config.timeout_ms);
@@ -272,6 +273,7 @@ static int take_version(struct peal_vfu_client *client)
 	memcpy(&version, message->payload, sizeof(version));
 	if (version.major != VFU_MAJOR || version.minor > VFU_MINOR)
 		return -EPROTO;
+	client->version = version;
 	r = vfu_capabilities_parse(&client->theirs, message->payload + sizeof(version),
 				   message->size - sizeof(version));
 	if (r < 0)
@@ -343,6 +345,8 @@ static int open_connection(struct peal_vfu_client *client, int fd)
 	if (r < 0)
 		return r;
 	client->channel.spin = (uint64_t)client->config.poll_us * 1000;
+	client->channel.ahead = false;
+	vfu_channel_set_wait(&client->channel, client->config.timeout_ms);
 	r = -pthread_mutex_init(&client->mutex, NULL);
 	if (r < 0)
 		return r;
@@ -420,6 +424,23 @@ void peal_vfu_client_free(struct peal_vfu_client *client)
 struct peal_vfio_device *peal_vfu_client_device(struct peal_vfu_client *client)
 {
 	return &client->device;
+}
+
+void peal_vfu_client_agreement(const struct peal_vfu_client *client, struct peal_vfu_agreement *ret)
+{
+	const struct vfu_capabilities *theirs = &client->theirs;
+
+	*ret = (struct peal_vfu_agreement){
+		.major = client->version.major,
+		.minor = client->version.minor,
+		.max_msg_fds = theirs->max_msg_fds,
+		.max_data_xfer_size = theirs->max_data_xfer_size,
+		.max_dma_maps = theirs->max_dma_maps,
+		.pgsizes = theirs->pgsizes,
+		.twin_socket = theirs->twin_socket,
+		.write_multiple = theirs->write_multiple,
+		.migration = theirs->has_migration,
+	};
 }
 
 int peal_vfu_connect(int *ret, const char *path)

@@ -32,6 +32,7 @@ struct vfu_client_map {
 struct peal_vfu_client {
 	struct peal_vfio_device device;
 	struct peal_vfu_client_config config;
+	struct vfu_version version; /* that was agreed on */
 	struct vfu_capabilities theirs;
 	uint64_t max_data; /* of both sides */
 
