@@ -102,6 +102,102 @@ static void descriptors_stay_with_their_message(void **state)
 	teardown(&f);
 }
 
+/* Six of 16 bytes at once, the last one of them in two pieces. */
+static void one_receive_brings_many_messages(void **state)
+{
+	struct vfu_header all[6];
+	struct fixture f;
+	uint8_t byte;
+
+	(void)state;
+	setup(&f, LONG);
+	for (uint16_t i = 0; i < 6; i++)
+		all[i] = header(i, 16);
+	peer_sends(&f, all, sizeof(all) - 5, 0);
+	for (uint16_t i = 0; i < 6; i++) {
+		if (i == 5)
+			peer_sends(&f, (const char *)all + sizeof(all) - 5, 5, 1);
+		assert_int_equal(vfu_channel_receive(&f.channel, &f.message, 0), 0);
+		assert_int_equal(f.message.header.id, i);
+		/* Nothing is left in the socket, and what came with the last one is the last one's. */
+		assert_int_equal(recv(f.channel.fd, &byte, 1, MSG_DONTWAIT), -1);
+		assert_int_equal(f.message.fds.count, i == 5);
+		vfu_fds_close(&f.message.fds);
+	}
+	assert_int_equal(vfu_channel_receive(&f.channel, &f.message, 0), -EAGAIN);
+	teardown(&f);
+}
+
+/* What was received ahead is closed with the channel. */
+static void descriptors_of_messages_not_given_out_are_closed(void **state)
+{
+	struct vfu_header all[2] = { header(0, 16), header(1, 16) };
+	struct fixture f;
+
+	(void)state;
+	setup(&f, LONG);
+	peer_sends(&f, all, sizeof(all), 2);
+	assert_int_equal(vfu_channel_receive(&f.channel, &f.message, -1), 0);
+	assert_int_equal(f.message.fds.count, 0);
+	teardown(&f);
+}
+
+/* Who polls the socket has to find every message there. */
+static void nothing_is_taken_ahead_without_leave(void **state)
+{
+	uint8_t bytes[4][40] = { 0 }, byte;
+	struct fixture f;
+
+	(void)state;
+	setup(&f, LONG);
+	f.channel.ahead = false;
+	for (uint16_t i = 0; i < 4; i++) {
+		struct vfu_header h = header(i, 40);
+
+		memcpy(bytes[i], &h, sizeof(h));
+	}
+	peer_sends(&f, bytes, sizeof(bytes), 0);
+	for (uint16_t i = 0; i < 4; i++) {
+		assert_int_equal(recv(f.channel.fd, &byte, 1, MSG_DONTWAIT | MSG_PEEK), 1);
+		assert_int_equal(byte, i);
+		assert_int_equal(vfu_channel_receive(&f.channel, &f.message, -1), 0);
+		assert_int_equal(f.message.header.id, i);
+	}
+	assert_int_equal(recv(f.channel.fd, &byte, 1, MSG_DONTWAIT), -1);
+	teardown(&f);
+}
+
+/* Partial messages at the end of the buffer, of every length that room there is leads to. */
+static void messages_of_all_sizes_in_a_stream(void **state)
+{
+	static uint8_t stream[200000];
+	size_t at = 0, sent = 0, offset = 0;
+	struct fixture f;
+
+	(void)state;
+	setup(&f, LONG);
+	for (uint16_t i = 0; at + MAX_SIZE < sizeof(stream); i++) {
+		struct vfu_header h = header(i, 16 + i * 37u % 500 + (i % 97 == 0 ? 7000 : 0));
+
+		memset(stream + at, i, h.size);
+		memcpy(stream + at, &h, sizeof(h));
+		at += h.size;
+	}
+	for (uint16_t i = 0; offset < at; i++) {
+		while (sent < at && sent < offset + 20000) {
+			size_t piece = at - sent < 1777 ? at - sent : 1777;
+
+			peer_sends(&f, stream + sent, piece, 0);
+			sent += piece;
+		}
+		assert_int_equal(vfu_channel_receive(&f.channel, &f.message, -1), 0);
+		assert_int_equal(f.message.header.id, i);
+		assert_memory_equal(f.message.payload, stream + offset + 16, f.message.size);
+		offset += f.message.header.size;
+	}
+	teardown(&f);
+}
+
 static void too_many_descriptors_are_all_closed(void **state)
 {
 	struct fixture f;
@@ -248,6 +344,29 @@ static void a_peer_that_does_not_read_times_out(void **state)
 	teardown(&f);
 }
 
+/* The wait that the channel is set up for, another one, and none. */
+static void waits_run_out(void **state)
+{
+	static const int waits[] = { SHORT, SHORT / 2, 1, 0 };
+	struct vfu_header h = header(1, 16);
+	struct fixture f;
+
+	(void)state;
+	setup(&f, LONG);
+	vfu_channel_set_wait(&f.channel, SHORT);
+	assert_int_equal(f.channel.wait, SHORT);
+	for (unsigned spin = 0; spin < 2; spin++) {
+		for (unsigned i = 0; i < 4; i++) {
+			assert_int_equal(vfu_channel_receive(&f.channel, &f.message, waits[i]),
+					 -EAGAIN);
+			peer_sends(&f, &h, sizeof(h), 0);
+			assert_int_equal(vfu_channel_receive(&f.channel, &f.message, waits[i]), 0);
+		}
+		f.channel.spin = 2000000;
+	}
+	teardown(&f);
+}
+
 static void *shut_later(void *user)
 {
 	vfu_channel_shut(user);
@@ -320,6 +439,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		fds_test(descriptors_stay_with_their_message),
+		fds_test(one_receive_brings_many_messages),
+		fds_test(descriptors_of_messages_not_given_out_are_closed),
+		fds_test(nothing_is_taken_ahead_without_leave),
+		fds_test(messages_of_all_sizes_in_a_stream),
 		fds_test(too_many_descriptors_are_all_closed),
 		fds_test(descriptors_add_up_over_the_pieces_of_a_header),
 		fds_test(descriptors_of_the_payload_are_dropped),
@@ -328,6 +451,7 @@ int main(void)
 		fds_test(a_peer_gone_in_the_middle_is_a_disconnect),
 		fds_test(a_peer_that_stops_in_the_middle_times_out),
 		fds_test(a_peer_that_does_not_read_times_out),
+		fds_test(waits_run_out),
 		fds_test(shutting_ends_a_receive),
 		fds_test(large_messages_go_whole),
 	};

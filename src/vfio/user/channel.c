@@ -3,9 +3,13 @@
  * Channel: whole messages with their descriptors over one stream socket. POSIX.1-2017, and Linux
  * for MSG_CMSG_CLOEXEC.
  *
- * The header is received on its own: a longer receive could reach into the next message and bring
- * that one's descriptors. What follows is received without room for descriptors, so that the
- * kernel drops those that a peer attached to it.
+ * A receive brings as many messages as there are, and asks the kernel once for them. Descriptors are
+ * a barrier there: a receive ends behind the bytes that they were sent with (unix(7)), so they belong
+ * to the last message that begins in what it brought. Who sends several messages at once and attaches
+ * descriptors to the first has them at the last, where they are refused. The rest of a payload is
+ * received without room for descriptors: the kernel drops those that a peer attached to it.
+ *
+ * Without AHEAD no byte behind a message is taken: the socket says whether there is another one.
  *
  * Lock: send_mutex, around one whole message; leaf.
  */
@@ -13,6 +17,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,6 +25,7 @@
 
 #define FIRST_ROOM 4096u
 #define PARTS      3
+#define YIELD_NS   1000000u /* a poll looks so long before it lets others run */
 
 /* ---- descriptors ---- */
 
@@ -40,11 +46,13 @@ void vfu_fds_close(struct vfu_fds *fds)
 	fds->count = 0;
 }
 
-/* Keeps what the kernel gave us, so that it can be closed; false: there were too many. */
-static bool take_control(struct msghdr *msg, struct vfu_fds *fds, unsigned max_fds)
+/* Keeps what the kernel gave us, so that it can be closed. */
+static void take_control(struct vfu_channel *channel, struct msghdr *msg)
 {
-	bool fits = !(msg->msg_flags & MSG_CTRUNC);
+	struct vfu_fds *fds = &channel->fds;
 
+	if (msg->msg_flags & MSG_CTRUNC)
+		channel->fds_error = -EINVAL;
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
 		size_t count;
 
@@ -55,15 +63,26 @@ static bool take_control(struct msghdr *msg, struct vfu_fds *fds, unsigned max_f
 			int fd;
 
 			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
-			if (fds->count == VFU_FDS_MAX) {
+			if (fds->count < VFU_FDS_MAX)
+				fds->fd[fds->count++] = fd;
+			else
 				(void)close(fd);
-				fits = false;
-				continue;
-			}
-			fds->fd[fds->count++] = fd;
 		}
 	}
-	return fits && fds->count <= max_fds;
+	if (fds->count > channel->max_fds)
+		channel->fds_error = -EINVAL;
+	if (channel->fds_error)
+		vfu_fds_close(fds);
+}
+
+/* What was received belongs to *RET. */
+static void give_fds(struct vfu_channel *channel, struct vfu_message *ret)
+{
+	ret->fds_error = channel->fds_error;
+	ret->fds.count = channel->fds.count;
+	memcpy(ret->fds.fd, channel->fds.fd, channel->fds.count * sizeof(int));
+	channel->fds.count = 0;
+	channel->fds_error = 0;
 }
 
 /* ---- time ---- */
@@ -114,6 +133,7 @@ int vfu_channel_init(struct vfu_channel *channel, const struct peal_host *host, 
 	*channel = (struct vfu_channel){
 		.host = host,
 		.fd = fd,
+		.ahead = true,
 		.max_size = max_size,
 		.max_fds = max_fds < VFU_FDS_MAX ? max_fds : VFU_FDS_MAX,
 		.timeout = timeout,
@@ -134,6 +154,7 @@ void vfu_channel_done(struct vfu_channel *channel)
 	if (!channel->host)
 		return;
 	(void)close(channel->fd);
+	vfu_fds_close(&channel->fds);
 	(void)pthread_mutex_destroy(&channel->send_mutex);
 	peal_free(channel->host, channel->buffer, channel->room);
 	channel->host = NULL;
@@ -144,24 +165,39 @@ void vfu_channel_shut(struct vfu_channel *channel)
 	(void)shutdown(channel->fd, SHUT_RDWR);
 }
 
+void vfu_channel_set_wait(struct vfu_channel *channel, int wait)
+{
+	const struct timeval limit = { .tv_sec = wait / 1000, .tv_usec = wait % 1000 * 1000 };
+
+	if (wait > 0 &&
+	    setsockopt(channel->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) == 0)
+		channel->wait = wait;
+}
+
 /* ---- receiving ---- */
 
-/* Room for SIZE bytes, which max_size bounds. What is in the buffer is lost. */
+/* Moves what was received to the front of a buffer of SIZE bytes at least; max_size bounds it. */
 static int make_room(struct vfu_channel *channel, size_t size)
 {
-	size_t room = channel->room;
-	uint8_t *buffer;
+	size_t have = channel->end - channel->begin, room = channel->room;
+	uint8_t *buffer = channel->buffer;
 
-	if (size <= room)
-		return 0;
 	while (room < size)
 		room *= 2;
-	buffer = peal_alloc(channel->host, room);
-	if (!buffer)
-		return -ENOMEM;
-	peal_free(channel->host, channel->buffer, channel->room);
-	channel->buffer = buffer;
-	channel->room = room;
+	if (room > channel->room) {
+		buffer = peal_alloc(channel->host, room);
+		if (!buffer)
+			return -ENOMEM;
+	}
+	if (have)
+		memmove(buffer, channel->buffer + channel->begin, have);
+	if (buffer != channel->buffer) {
+		peal_free(channel->host, channel->buffer, channel->room);
+		channel->buffer = buffer;
+		channel->room = room;
+	}
+	channel->begin = 0;
+	channel->end = have;
 	return 0;
 }
 
@@ -170,16 +206,15 @@ static bool is_again(void)
 	return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
 }
 
-/* Some bytes of a header with what descriptors came along: how many, 0 at the end, -errno. */
-static ssize_t receive_some(struct vfu_channel *channel, uint8_t *bytes, size_t size,
-			    struct vfu_message *ret, int flags)
+/* At most SIZE bytes with what descriptors came along: how many, 0 at the end, -errno. */
+static ssize_t receive_some(struct vfu_channel *channel, size_t size, int flags)
 {
 	/* Aligned as the kernel writes it, with room for all that can be sent at once. */
 	union {
 		struct cmsghdr align;
 		char bytes[CMSG_SPACE(VFU_FDS_MAX * sizeof(int))];
 	} control;
-	struct iovec part = { .iov_base = bytes, .iov_len = size };
+	struct iovec part = { .iov_base = channel->buffer + channel->end, .iov_len = size };
 	struct msghdr msg = {
 		.msg_iov = &part,
 		.msg_iovlen = 1,
@@ -194,96 +229,132 @@ static ssize_t receive_some(struct vfu_channel *channel, uint8_t *bytes, size_t 
 	n = recvmsg(channel->fd, &msg, flags | MSG_CMSG_CLOEXEC);
 	if (n < 0)
 		return is_again() ? -EAGAIN : -errno;
-	if (!take_control(&msg, &ret->fds, channel->max_fds))
-		ret->fds_error = -EINVAL;
+	take_control(channel, &msg);
+	channel->end += (size_t)n;
 	return n;
 }
 
-/* The first bytes of a header: looks for a while when asked to, then sleeps. */
-static ssize_t receive_first(struct vfu_channel *channel, uint8_t *bytes, struct vfu_message *ret,
-			     int wait)
+/* Looks for a while. -EAGAIN: nothing came. */
+static ssize_t poll_some(struct vfu_channel *channel, size_t size)
 {
-	uint64_t deadline = deadline_in(wait);
-	uint64_t spin_end = channel->spin && wait ? now() + channel->spin : 0;
-	int flags = wait < 0 && !spin_end ? 0 : MSG_DONTWAIT;
+	uint64_t start = now(), t = start;
 
-	for (;;) {
-		ssize_t n = receive_some(channel, bytes, sizeof(struct vfu_header), ret, flags);
-		int r;
+	while (t - start < channel->spin) {
+		ssize_t n = receive_some(channel, size, MSG_DONTWAIT);
 
 		if (n != -EAGAIN)
 			return n;
-		if (spin_end && now() < spin_end) {
+		t = now();
+		if (t - start >= YIELD_NS)
 			(void)sched_yield();
-			continue;
-		}
-		spin_end = 0;
-		r = wait_for(channel->fd, POLLIN, deadline);
+	}
+	return -EAGAIN;
+}
+
+/* The first bytes of a message and what comes with them. */
+static ssize_t receive_first(struct vfu_channel *channel, int wait)
+{
+	size_t size = channel->ahead ? channel->room : sizeof(struct vfu_header);
+	uint64_t deadline = 0;
+	ssize_t n = -EAGAIN;
+
+	channel->begin = channel->end = 0;
+	if (wait == 0)
+		return receive_some(channel, size, MSG_DONTWAIT);
+	if (channel->spin) {
+		n = poll_some(channel, size);
+		if (n != -EAGAIN)
+			return n;
+	}
+	if (wait == channel->wait)
+		return receive_some(channel, size, 0);
+	if (wait > 0)
+		deadline = deadline_in(wait);
+	else
+		n = receive_some(channel, size, 0);
+	while (n == -EAGAIN) { /* an endless wait can end so by a signal */
+		int r = wait_for(channel->fd, POLLIN, deadline);
+
 		if (r < 0)
 			return r == -ETIMEDOUT ? -EAGAIN : r;
+		n = receive_some(channel, size, MSG_DONTWAIT);
 	}
+	return n;
 }
 
-static int receive_header(struct vfu_channel *channel, struct vfu_message *ret, int wait,
-			  uint64_t *deadline)
+/* Until SIZE bytes of the message are there, of which none was asked for before. */
+static int complete(struct vfu_channel *channel, size_t size, bool in_header, uint64_t *deadline)
 {
-	uint8_t bytes[sizeof(struct vfu_header)];
-	ssize_t n = receive_first(channel, bytes, ret, wait);
-	size_t have;
+	int r = 0;
 
-	if (n <= 0)
-		return n == 0 ? -ECONNRESET : (int)n;
-	*deadline = deadline_in(channel->timeout);
-	for (have = (size_t)n; have < sizeof(bytes); have += (size_t)n) {
-		n = receive_some(channel, bytes + have, sizeof(bytes) - have, ret, MSG_DONTWAIT);
-		if (n == -EAGAIN) {
-			int r = wait_for(channel->fd, POLLIN, *deadline);
+	if (channel->end - channel->begin < size)
+		r = make_room(channel, size);
+	while (r == 0 && channel->end - channel->begin < size) {
+		size_t left = size - channel->end;
+		ssize_t n;
 
-			if (r < 0)
-				return r;
-			n = 0;
-		} else if (n <= 0) {
-			return n == 0 ? -ECONNRESET : (int)n;
+		if (in_header) {
+			n = receive_some(channel, left, MSG_DONTWAIT);
+		} else {
+			n = recv(channel->fd, channel->buffer + channel->end, left, MSG_DONTWAIT);
+			if (n > 0)
+				channel->end += (size_t)n;
+			else if (n < 0)
+				n = is_again() ? -EAGAIN : -errno;
 		}
-	}
-	memcpy(&ret->header, bytes, sizeof(bytes));
-	return vfu_header_check(&ret->header, channel->max_size);
-}
-
-static int receive_payload(struct vfu_channel *channel, size_t size, uint64_t deadline)
-{
-	size_t have = 0;
-	int r = make_room(channel, size);
-
-	while (r == 0 && have < size) {
-		ssize_t n = recv(channel->fd, channel->buffer + have, size - have, MSG_DONTWAIT);
-
-		if (n > 0)
-			have += (size_t)n;
-		else if (n == 0)
-			r = -ECONNRESET;
-		else
-			r = is_again() ? wait_for(channel->fd, POLLIN, deadline) : -errno;
+		if (n == -EAGAIN) {
+			if (!*deadline)
+				*deadline = deadline_in(channel->timeout);
+			r = wait_for(channel->fd, POLLIN, *deadline);
+		} else if (n <= 0) {
+			r = n == 0 ? -ECONNRESET : (int)n;
+		}
 	}
 	return r;
 }
 
-int vfu_channel_receive(struct vfu_channel *channel, struct vfu_message *ret, int wait)
+static int receive_message(struct vfu_channel *channel, struct vfu_message *ret, int wait)
 {
 	uint64_t deadline = 0;
+	int r;
+
+	if (channel->begin == channel->end) {
+		ssize_t n = receive_first(channel, wait);
+
+		if (n <= 0)
+			return n == 0 ? -ECONNRESET : (int)n;
+	}
+	r = complete(channel, sizeof(ret->header), true, &deadline);
+	if (r < 0)
+		return r;
+	memcpy(&ret->header, channel->buffer + channel->begin, sizeof(ret->header));
+	r = vfu_header_check(&ret->header, channel->max_size);
+	if (r < 0)
+		return r;
+	r = complete(channel, ret->header.size, false, &deadline);
+	if (r < 0)
+		return r;
+	ret->payload = channel->buffer + channel->begin + sizeof(ret->header);
+	ret->size = ret->header.size - sizeof(ret->header);
+	channel->begin += ret->header.size;
+	return 0;
+}
+
+int vfu_channel_receive(struct vfu_channel *channel, struct vfu_message *ret, int wait)
+{
 	int r;
 
 	ret->fds.count = 0;
 	ret->fds_error = 0;
 	ret->size = 0;
-	r = receive_header(channel, ret, wait, &deadline);
-	if (r == 0) {
-		ret->size = ret->header.size - sizeof(ret->header);
-		r = receive_payload(channel, ret->size, deadline);
-		ret->payload = channel->buffer;
+	r = receive_message(channel, ret, wait);
+	if (r == 0 && channel->begin == channel->end) {
+		give_fds(channel, ret);
+	} else if (r < 0) {
+		vfu_fds_close(&channel->fds);
+		channel->fds_error = 0;
+		channel->begin = channel->end = 0;
 	}
-	if (r < 0 || ret->fds_error)
-		vfu_fds_close(&ret->fds);
 	return r;
 }
 

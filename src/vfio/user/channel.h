@@ -2,7 +2,7 @@
 /*
  * Channel: whole messages with their descriptors over one stream socket.
  *
- * Descriptors belong to the message whose header they came with. A received message owns its
+ * Descriptors belong to the message whose first byte they were sent with. A received message owns its
  * descriptors until somebody takes them (vfu_fds_take); vfu_fds_close() closes the rest.
  *
  * Threads: send from any thread; receive by one at a time.
@@ -49,8 +49,14 @@ struct vfu_channel {
 	unsigned max_fds; /* of such a message */
 	int timeout;      /* ms, of what follows a first byte and of a send; -1: none */
 	uint64_t spin;    /* ns that a receive looks before it sleeps */
+	bool ahead;       /* messages behind the one that is wanted may be received with it */
+	int wait;         /* ms: such a receive sleeps in recvmsg; 0: none does */
 	uint8_t *buffer;
 	size_t room;
+	size_t begin; /* of what was received and not given out */
+	size_t end;
+	struct vfu_fds fds; /* of the last message that begins there */
+	int fds_error;
 	pthread_mutex_t send_mutex;
 };
 
@@ -61,6 +67,12 @@ void vfu_channel_done(struct vfu_channel *channel);
 
 /* Ends what is waiting in the channel, in both directions. From any thread. */
 void vfu_channel_shut(struct vfu_channel *channel);
+
+/*
+ * Receives with this WAIT (ms) need one system call, as those for ever do; a signal may end them early
+ * with -EAGAIN. Before the first receive.
+ */
+void vfu_channel_set_wait(struct vfu_channel *channel, int wait);
 
 /*
  * Receives one message. WAIT: ms until its first byte, -1 for ever. The caller closes *RET's
