@@ -68,6 +68,31 @@ extern "C" {
 #define PEAL_VFIO_ACTION_TRIGGER 0x20u
 #define PEAL_VFIO_ACTION         0x38u
 
+/* VFIO_DEVICE_FEATURE: an index, and what to do with it. */
+#define PEAL_VFIO_FEATURE_MIGRATION          1u
+#define PEAL_VFIO_FEATURE_MIG_DEVICE_STATE   2u
+#define PEAL_VFIO_FEATURE_DMA_LOGGING_START  6u
+#define PEAL_VFIO_FEATURE_DMA_LOGGING_STOP   7u
+#define PEAL_VFIO_FEATURE_DMA_LOGGING_REPORT 8u
+#define PEAL_VFIO_FEATURE_GET                0x10000u
+#define PEAL_VFIO_FEATURE_SET                0x20000u
+
+#define PEAL_VFIO_MIGRATION_STOP_COPY 0x1u
+#define PEAL_VFIO_MIGRATION_P2P       0x2u
+#define PEAL_VFIO_MIGRATION_PRE_COPY  0x4u
+
+/* enum vfio_device_mig_state. The P2P states are not supported. */
+enum peal_vfio_mig_state {
+	PEAL_VFIO_MIG_ERROR = 0,
+	PEAL_VFIO_MIG_STOP = 1,
+	PEAL_VFIO_MIG_RUNNING = 2,
+	PEAL_VFIO_MIG_STOP_COPY = 3,
+	PEAL_VFIO_MIG_RESUMING = 4,
+	PEAL_VFIO_MIG_RUNNING_P2P = 5,
+	PEAL_VFIO_MIG_PRE_COPY = 6,
+	PEAL_VFIO_MIG_PRE_COPY_P2P = 7,
+};
+
 #define PEAL_VFIO_IRQ_REQUEST_SIZE 20u /* argsz of a request without payload */
 
 #define PEAL_VFIO_DMA_READ  0x1u /* the device may read; as PEAL_MEM_READ */
@@ -88,6 +113,7 @@ extern "C" {
  *	Errors as get. NULL: -ENOTSUP for unmask watchers. FIRE takes no lock and may be called in
  *	any thread, also from inside watch and unwatch.
  * unwatch: a signal that was made before is still taken; FIRE is not called any more on return.
+ * create: a new descriptor of events, or -errno; destroy closes it. NULL: none can be made.
  * bypass_add: offers the trigger of a vector to whoever can deliver without it (KVM irqfd): a
  *	producer {TRIGGER, INDEX, VECTOR}. A refusal (-errno) is counted and not an error.
  *	bypass_remove: before the vector or its trigger goes; not after a refusal. NULL: nobody.
@@ -101,6 +127,8 @@ struct peal_trigger_ops {
 	void (*unwatch)(void *user, void *watcher);
 	int (*bypass_add)(void *user, void *trigger, unsigned index, unsigned vector);
 	void (*bypass_remove)(void *user, void *trigger, unsigned index, unsigned vector);
+	int (*create)(void *user);
+	void (*destroy)(void *user, int fd);
 };
 
 /*
@@ -111,8 +139,8 @@ struct peal_trigger_ops {
  *	positive, less than COUNT: so many there are, and nothing stays allocated; -errno.
  * disable: all vectors are closed already; turns the index off, frees what enable and allocate
  *	allocated, and restores what INTx needs.
- * allocate: one more vector of an enabled MSIX index, closed (dynamic MSI-X); freed by disable.
- *	NULL: cannot be; then PEAL_IRQSET_DYNAMIC is not set.
+ * allocate: one more vector of an enabled MSIX index, closed (dynamic MSI-X); freed by disable. Of
+ *	MSI, too, with PEAL_IRQSET_DYNAMIC_MSI. NULL: cannot be; then neither flag is set.
  * open: from now on the vector's interrupts reach peal_irqset_raise(); one that came while it was
  *	closed and is still pending comes now. The vector's message is written again if a reset may
  *	have cleared it. -errno: it stays closed. Not called for INTX.
@@ -148,6 +176,11 @@ enum peal_irqset_compat {
 };
 
 #define PEAL_IRQSET_DYNAMIC 0x1u /* MSI-X vectors can be added while it is enabled */
+/*
+ * So can MSI vectors. No kernel does that, but a vfio-user client may enable more vectors than a
+ * message has descriptors: QEMU enables 32 by two messages of 16.
+ */
+#define PEAL_IRQSET_DYNAMIC_MSI 0x2u
 
 struct peal_irqset_config {
 	const struct peal_host *host;
@@ -164,7 +197,7 @@ struct peal_irqset_config {
 	enum peal_irqset_compat compat;
 };
 
-/* -EINVAL: a count beyond its limit, DYNAMIC without allocate. -ENOMEM, or of the host's mutex. */
+/* -EINVAL: a count beyond its limit, a flag without allocate. -ENOMEM, or of the host's mutex. */
 PEAL_PUBLIC int peal_irqset_new(struct peal_irqset **ret, const struct peal_irqset_config *config);
 
 /* Disables everything first. NULL is fine. */
@@ -319,6 +352,24 @@ struct peal_vfio_dma {
 	void *memory;
 };
 
+/* Addresses that the device's writes are logged of. */
+struct peal_vfio_range {
+	uint64_t iova;
+	uint64_t size;
+};
+
+/* An event descriptor that stands for writes of a register. */
+#define PEAL_VFIO_IO_DATAMATCH 0x1u /* only of the value DATAMATCH; as KVM_IOEVENTFD_FLAG_… */
+#define PEAL_VFIO_IO_PIO       0x2u
+
+struct peal_vfio_io_fd {
+	uint64_t offset; /* in the region */
+	uint64_t size;   /* of the write; 0: any */
+	uint64_t datamatch;
+	uint32_t flags;
+	int fd;
+};
+
 struct peal_vfio_device;
 
 /*
@@ -346,6 +397,23 @@ struct peal_vfio_device_ops {
 	/* For a server: the file (borrowed) and the offset in it of a region with MMAP. */
 	int (*region_fd)(struct peal_vfio_device *device, unsigned index, int *fd,
 			 uint64_t *offset);
+	/* Migration. These and the log: NULL is -ENOTTY. */
+	int (*feature_probe)(struct peal_vfio_device *device, uint32_t flags);
+	int (*migration_flags)(struct peal_vfio_device *device, uint64_t *ret);
+	int (*mig_get_state)(struct peal_vfio_device *device, uint32_t *ret);
+	int (*mig_set_state)(struct peal_vfio_device *device, uint32_t state);
+	int (*mig_read)(struct peal_vfio_device *device, void *bytes, size_t size, size_t *done);
+	int (*mig_write)(struct peal_vfio_device *device, const void *bytes, size_t size);
+	/* The log of DMA. */
+	int (*dma_log_start)(struct peal_vfio_device *device, uint64_t *page_size,
+			     const struct peal_vfio_range *ranges, uint32_t count);
+	int (*dma_log_stop)(struct peal_vfio_device *device);
+	int (*dma_log_report)(struct peal_vfio_device *device, const struct peal_vfio_range *range,
+			      uint64_t page_size, uint64_t *bitmap);
+	/* Event descriptors for registers. */
+	int (*io_fds)(struct peal_vfio_device *device, unsigned index, struct peal_vfio_io_fd *list,
+		      unsigned room, unsigned *count);
+	void (*io_release)(struct peal_vfio_device *device);
 };
 
 /* The first member of who implements it. */
@@ -436,6 +504,122 @@ static inline int peal_vfio_dma_map(struct peal_vfio_device *device,
 static inline int peal_vfio_dma_unmap(struct peal_vfio_device *device, uint64_t iova, uint64_t size)
 {
 	return device->ops->dma_unmap ? device->ops->dma_unmap(device, iova, size) : -ENOTSUP;
+}
+
+/* ---- migration (VFIO_DEVICE_FEATURE of uapi linux/vfio.h) ---- */
+
+/*
+ * Is a feature there, and, with FEATURE_GET or _SET beside the index, can it be got and set?
+ * -ENOTTY: no.
+ */
+static inline int peal_vfio_feature_probe(struct peal_vfio_device *device, uint32_t flags)
+{
+	return device->ops->feature_probe ? device->ops->feature_probe(device, flags) : -ENOTTY;
+}
+
+/* PEAL_VFIO_MIGRATION_…: which states there are beside RUNNING, STOP, RESUMING and ERROR. */
+static inline int peal_vfio_migration_flags(struct peal_vfio_device *device, uint64_t *ret)
+{
+	return device->ops->migration_flags ? device->ops->migration_flags(device, ret) : -ENOTTY;
+}
+
+/* enum peal_vfio_mig_state. */
+static inline int peal_vfio_mig_get_state(struct peal_vfio_device *device, uint32_t *ret)
+{
+	return device->ops->mig_get_state ? device->ops->mig_get_state(device, ret) : -ENOTTY;
+}
+
+/*
+ * Changes the state, by the shortest way whose states in between are no saving ones. In STOP,
+ * STOP_COPY and RESUMING the device makes no DMA and signals nothing; what it had begun is complete
+ * when STOP is reached, and what was asked for meanwhile is done when RUNNING is.
+ * -EINVAL: no such state, no way to it. When it fails the state may be another one on the way, or
+ * ERROR, which only peal_vfio_reset() leaves (to RUNNING): so when RESUMING ends with data that is
+ * no state of such a device (-EINVAL), or not all of one.
+ */
+static inline int peal_vfio_mig_set_state(struct peal_vfio_device *device, uint32_t state)
+{
+	return device->ops->mig_set_state ? device->ops->mig_set_state(device, state) : -ENOTTY;
+}
+
+/*
+ * The next bytes of the device's state, in PRE_COPY and STOP_COPY: less than SIZE of them in *DONE
+ * means that there are no more (in PRE_COPY: for now). -EINVAL: another state.
+ */
+static inline int peal_vfio_mig_read(struct peal_vfio_device *device, void *bytes, size_t size,
+				     size_t *done)
+{
+	return device->ops->mig_read ? device->ops->mig_read(device, bytes, size, done) : -ENOTTY;
+}
+
+/* The next bytes for RESUMING, as they were read. -EINVAL: another state, or too many bytes. */
+static inline int peal_vfio_mig_write(struct peal_vfio_device *device, const void *bytes,
+				      size_t size)
+{
+	return device->ops->mig_write ? device->ops->mig_write(device, bytes, size) : -ENOTTY;
+}
+
+/*
+ * Logs what the device writes to memory from now on, in pages of *PAGE_SIZE, or in the size that is
+ * there then. RANGES, COUNT of them (0: everything), are what will be asked about; writes elsewhere
+ * may be forgotten. Not from inside an access of the device's memory.
+ * -EINVAL: it logs already, no power of two, an empty range or one that wraps. -E2BIG: too many
+ * ranges. -ENOMEM.
+ */
+static inline int peal_vfio_dma_log_start(struct peal_vfio_device *device, uint64_t *page_size,
+					  const struct peal_vfio_range *ranges, uint32_t count)
+{
+	return device->ops->dma_log_start
+		       ? device->ops->dma_log_start(device, page_size, ranges, count)
+		       : -ENOTTY;
+}
+
+/* -EINVAL: it does not log. */
+static inline int peal_vfio_dma_log_stop(struct peal_vfio_device *device)
+{
+	return device->ops->dma_log_stop ? device->ops->dma_log_stop(device) : -ENOTTY;
+}
+
+/* The words of a report's bitmap: a bit for each PAGE_SIZE bytes. 0: SIZE or PAGE_SIZE is. */
+static inline uint64_t peal_vfio_dma_log_words(uint64_t size, uint64_t page_size)
+{
+	return size && page_size ? (size - 1) / page_size / 64 + 1 : 0;
+}
+
+/*
+ * Sets bit N of BITMAP (peal_vfio_dma_log_words() of them) when the N-th PAGE_SIZE bytes of the
+ * range were written since the last report, and forgets that they were. Other bits stay.
+ * -EINVAL: it does not log; no power of two; an empty range or one that wraps.
+ */
+static inline int peal_vfio_dma_log_report(struct peal_vfio_device *device,
+					   const struct peal_vfio_range *range, uint64_t page_size,
+					   uint64_t *bitmap)
+{
+	return device->ops->dma_log_report
+		       ? device->ops->dma_log_report(device, range, page_size, bitmap)
+		       : -ENOTTY;
+}
+
+/* ---- event descriptors for registers ---- */
+
+/*
+ * Descriptors whose signal does what a write to a register does: for KVM_IOEVENTFD, or to write
+ * without a message. Up to ROOM into LIST, how many in *COUNT; they are the device's (borrowed) and
+ * good until it is freed or peal_vfio_io_release(). Signals that come before the device looks count
+ * as one. -EINVAL: no such region. -errno: none could be made.
+ */
+static inline int peal_vfio_io_fds(struct peal_vfio_device *device, unsigned index,
+				   struct peal_vfio_io_fd *list, unsigned room, unsigned *count)
+{
+	return device->ops->io_fds ? device->ops->io_fds(device, index, list, room, count)
+				   : -ENOTSUP;
+}
+
+/* Takes all of them back: whoever still has one rings for nobody. */
+static inline void peal_vfio_io_release(struct peal_vfio_device *device)
+{
+	if (device->ops->io_release)
+		device->ops->io_release(device);
 }
 
 /* NULL is fine. */

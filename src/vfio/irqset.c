@@ -16,6 +16,8 @@
 #define MSI_VECTORS  32u
 #define MSIX_VECTORS 2048u
 
+#define DYNAMIC (PEAL_IRQSET_DYNAMIC | PEAL_IRQSET_DYNAMIC_MSI)
+
 /* ---- requests ---- */
 
 int irq_block_fd(const struct irq_block *block, uint32_t i)
@@ -219,9 +221,9 @@ static int check_config(const struct peal_irqset_config *config)
 		if (config->count[i] > limits[i])
 			return -EINVAL;
 	}
-	if (config->flags & ~PEAL_IRQSET_DYNAMIC)
+	if (config->flags & ~DYNAMIC)
 		return -EINVAL;
-	return config->flags & PEAL_IRQSET_DYNAMIC && !config->source->allocate ? -EINVAL : 0;
+	return config->flags && !config->source->allocate ? -EINVAL : 0;
 }
 
 static void destroy(struct peal_irqset *irqset)
@@ -247,7 +249,7 @@ int peal_irqset_new(struct peal_irqset **ret, const struct peal_irqset_config *c
 		return -ENOMEM;
 	irqset->config = *config;
 	if (config->compat != PEAL_IRQSET_LINUX_7_0)
-		irqset->config.flags &= ~PEAL_IRQSET_DYNAMIC;
+		irqset->config.flags &= ~DYNAMIC;
 	irqset->active = PEAL_VFIO_IRQ_NONE;
 	for (unsigned i = 0; i < PEAL_VFIO_IRQS; i++)
 		irqset->total += config->count[i];

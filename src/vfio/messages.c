@@ -52,15 +52,22 @@ static void drop(struct peal_irqset *irqset, unsigned index, uint32_t i)
 static int allocate(struct peal_irqset *irqset, unsigned index, uint32_t i)
 {
 	const struct peal_irqset_config *c = &irqset->config;
+	const unsigned dynamic = index == PEAL_VFIO_IRQ_MSIX ? PEAL_IRQSET_DYNAMIC
+							     : PEAL_IRQSET_DYNAMIC_MSI;
 	int r;
 
 	if (irqset->vectors[index][i].allocated)
 		return 0;
-	if (index != PEAL_VFIO_IRQ_MSIX || !(c->flags & PEAL_IRQSET_DYNAMIC))
+	if (!(c->flags & dynamic))
 		return -EINVAL;
 	r = c->source->allocate(c->source_user, index, i);
-	irqset->vectors[index][i].allocated = r == 0;
-	return r;
+	if (r < 0)
+		return r;
+	irqset->vectors[index][i].allocated = true;
+	/* The limit of Multiple Message Enable follows. */
+	if (index == PEAL_VFIO_IRQ_MSI && i >= irqset->enabled)
+		irq_set_active(irqset, index, i + 1);
+	return 0;
 }
 
 /* The trigger that was there retires. */

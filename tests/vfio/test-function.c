@@ -372,6 +372,26 @@ static void msi_is_enabled_with_as_many_messages(void **state)
 	device_free(d);
 }
 
+/* The user writes how many it wants before it enables them, and has them in two messages. */
+static void msi_grows_with_the_vectors_that_are_added(void **state)
+{
+	struct device *d = device_new();
+
+	(void)state;
+	config_write(d, d->msi_at + 2, 2, MSI_ENABLE | 3 << 4);
+	enable(&d->rig, MSI, 4);
+	assert_int_equal(config_read(d, d->msi_at + 2, 2) & 0x71, MSI_ENABLE | 2 << 4);
+	for (unsigned i = 4; i < 8; i++) {
+		assert_int_equal(set_fd(&d->rig, TRIGGER, MSI, i, FD + (int)i), 0);
+		assert_int_equal(config_read(d, d->msi_at + 2, 2) & 0x71, MSI_ENABLE | 3 << 4);
+	}
+	for (unsigned i = 0; i < 8; i++) {
+		assert_int_equal(peal_msi_notify(d->msi, i), 1);
+		assert_int_equal(events(d, i), 1);
+	}
+	device_free(d);
+}
+
 static void msi_mask_register_counts(void **state)
 {
 	struct device *d = device_new();
@@ -587,6 +607,7 @@ int main(void)
 		cmocka_unit_test(reset_takes_interrupt_disable_back),
 		cmocka_unit_test(loaded_state_keeps_the_users_interrupts),
 		cmocka_unit_test(msi_is_enabled_with_as_many_messages),
+		cmocka_unit_test(msi_grows_with_the_vectors_that_are_added),
 		cmocka_unit_test(msi_mask_register_counts),
 		cmocka_unit_test(intx_follows_wish_disable_and_unmask),
 		cmocka_unit_test(line_that_is_up_signals_when_intx_is_enabled),

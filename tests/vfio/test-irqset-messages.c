@@ -254,6 +254,35 @@ static void dynamic_vector_is_allocated_and_freed_at_disable(void **state)
 	rig_free(rig);
 }
 
+/* As QEMU enables 32 vectors, with 16 descriptors in a message. */
+static void msi_is_enabled_in_pieces(void **state)
+{
+	struct rig *rig = rig_new(LINUX, PEAL_IRQSET_DYNAMIC_MSI);
+	int32_t fds[16];
+
+	(void)state;
+	for (int piece = 0; piece < 2; piece++) {
+		for (int i = 0; i < 16; i++)
+			fds[i] = FD + 16 * piece + i;
+		assert_int_equal(set_fds(rig, TRIGGER, MSI, 16 * (uint32_t)piece, 16, fds), 0);
+		assert_int_equal(peal_irqset_msi_limit(rig->irqset), 4 + piece);
+	}
+	for (unsigned i = 0; i < 32; i++)
+		assert_int_equal(peal_irqset_raise(rig->irqset, MSI, i), 1);
+	assert_int_equal(set_none(rig, TRIGGER, MSI, 0, 0), 0);
+	/* A vector that cannot be had changes nothing. */
+	enable(rig, MSI, 1);
+	rig->allocate_error = -ENOSPC;
+	assert_int_equal(set_fd(rig, TRIGGER, MSI, 1, FD + 1), -ENOSPC);
+	assert_int_equal(peal_irqset_msi_limit(rig->irqset), 0);
+	/* MSI-X is a matter of its own. */
+	assert_int_equal(set_none(rig, TRIGGER, MSI, 0, 0), 0);
+	rig->allocate_error = 0;
+	enable(rig, MSIX, 1);
+	assert_int_equal(set_fd(rig, TRIGGER, MSIX, 1, FD + 1), -EINVAL);
+	rig_free(rig);
+}
+
 static void limit_of_multiple_messages_follows_the_enabled(void **state)
 {
 	static const unsigned rows[][2] = { { 1, 0 }, { 2, 1 },  { 3, 2 }, { 4, 2 },
@@ -481,7 +510,10 @@ static void configuration_is_checked(void **state)
 	rig->config.source = &source;
 	rig->config.flags = PEAL_IRQSET_DYNAMIC;
 	assert_int_equal(peal_irqset_new(&rig->irqset, &rig->config), -EINVAL);
-	rig->config.flags = 2;
+	rig->config.flags = PEAL_IRQSET_DYNAMIC_MSI;
+	assert_int_equal(peal_irqset_new(&rig->irqset, &rig->config), -EINVAL);
+	rig->config.source = &rig_source;
+	rig->config.flags = 4;
 	assert_int_equal(peal_irqset_new(&rig->irqset, &rig->config), -EINVAL);
 	peal_irqset_free(NULL);
 	free(rig);
@@ -501,6 +533,7 @@ int main(void)
 		cmocka_unit_test(fewer_vectors_are_a_positive_answer),
 		cmocka_unit_test(vector_past_the_allocated_is_einval),
 		cmocka_unit_test(dynamic_vector_is_allocated_and_freed_at_disable),
+		cmocka_unit_test(msi_is_enabled_in_pieces),
 		cmocka_unit_test(limit_of_multiple_messages_follows_the_enabled),
 		cmocka_unit_test(bypass_is_offered_and_taken_back_before_the_vector),
 		cmocka_unit_test(memory_decodes_while_vectors_are_programmed),

@@ -121,6 +121,12 @@ static void settle(struct peal_vfio_function *vfio, uint64_t offset, size_t size
 
 /* ---- as the irqset's source ---- */
 
+/* Multiple Message Enable for so many vectors. */
+static unsigned multiple_of(unsigned count)
+{
+	return count > 1 ? 32u - (unsigned)__builtin_clz(count - 1) : 0;
+}
+
 static int source_enable(void *user, unsigned index, unsigned count)
 {
 	struct peal_vfio_function *vfio = user;
@@ -129,7 +135,7 @@ static int source_enable(void *user, unsigned index, unsigned count)
 		return 0;
 	peal_mutex_lock(&vfio->mutex);
 	vfio->active = index;
-	vfio->multiple = count > 1 ? 32u - (unsigned)__builtin_clz(count - 1) : 0;
+	vfio->multiple = multiple_of(count);
 	if (index == PEAL_VFIO_IRQ_MSIX)
 		peal_msix_forget_masks(peal_pci_function_msix(vfio->function));
 	turn_on(vfio);
@@ -168,12 +174,20 @@ static void source_close(void *user, unsigned index, unsigned vector)
 	set_open(user, index, vector, false);
 }
 
-/* All vectors are there from the start. */
+/* All vectors are there from the start; of MSI only as many as are enabled are sent. */
 static int source_allocate(void *user, unsigned index, unsigned vector)
 {
-	(void)user;
-	(void)index;
-	(void)vector;
+	struct peal_vfio_function *vfio = user;
+	unsigned multiple = multiple_of(vector + 1);
+
+	if (index != PEAL_VFIO_IRQ_MSI)
+		return 0;
+	peal_mutex_lock(&vfio->mutex);
+	if (multiple > vfio->multiple) {
+		vfio->multiple = multiple;
+		turn_on(vfio);
+	}
+	peal_mutex_unlock(&vfio->mutex);
 	return 0;
 }
 
@@ -436,7 +450,7 @@ static int make_irqset(struct peal_vfio_function *vfio,
 			[PEAL_VFIO_IRQ_ERR] = find_capability(function, CAP_EXPRESS) != 0,
 			[PEAL_VFIO_IRQ_REQ] = 1,
 		},
-		.flags = PEAL_IRQSET_DYNAMIC,
+		.flags = PEAL_IRQSET_DYNAMIC | PEAL_IRQSET_DYNAMIC_MSI,
 		.compat = config->compat,
 	};
 
