@@ -347,8 +347,6 @@ static int open_connection(struct peal_vfu_client *client, int fd)
 	client->channel.spin = (uint64_t)client->config.poll_us * 1000;
 	client->channel.ahead = false;
 	vfu_channel_set_wait(&client->channel, client->config.timeout_ms);
-	client->channel.ahead = false;
-	vfu_channel_set_wait(&client->channel, client->config.timeout_ms);
 	r = -pthread_mutex_init(&client->mutex, NULL);
 	if (r < 0)
 		return r;
