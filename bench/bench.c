@@ -18,6 +18,7 @@ static const struct bench *const benches[] = {
 	&bench_its_send,
 	&bench_its_migrate,
 	&bench_run_blk,
+	&bench_vfu_read,
 };
 
 /* What every bench takes. */

@@ -35,6 +35,9 @@ struct bench_context {
 	unsigned ntargets;
 };
 
+/* measure.c: this thread, and those that it makes from now on, run on the N-th CPU of those allowed. */
+void bench_pin(struct bench_context *context, unsigned n);
+
 /* report.c */
 json_t *bench_report_json(const struct bench_context *context);
 void bench_report_print(const struct bench_context *context);

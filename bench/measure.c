@@ -71,9 +71,9 @@ unsigned bench_cpus(const struct bench_context *context)
 	return (unsigned)CPU_COUNT(&context->allowed);
 }
 
-static void pin(struct bench_context *context, unsigned index)
+void bench_pin(struct bench_context *context, unsigned n)
 {
-	unsigned left = index % bench_cpus(context), cpu = 0;
+	unsigned left = n % bench_cpus(context), cpu = 0;
 	cpu_set_t set;
 	int expected = 0;
 
@@ -192,7 +192,7 @@ static void *member_main(void *argument)
 {
 	struct member *member = argument;
 
-	pin(member->run->context, member->index);
+	bench_pin(member->run->context, member->index);
 	if (member->index == 0)
 		lead(member->run);
 	else

@@ -56,19 +56,6 @@ static int work_pread(void *user, unsigned thread, uint64_t first, uint64_t coun
 	return 0;
 }
 
-/* Threads that are made from now on run on the N-th CPU of those allowed. */
-static void make_threads_on(const struct bench_context *context, unsigned n)
-{
-	unsigned left = n % bench_cpus(context), cpu = 0;
-	cpu_set_t set;
-
-	while (!CPU_ISSET(cpu, &context->allowed) || left-- > 0)
-		cpu++;
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	(void)sched_setaffinity(0, sizeof(set), &set);
-}
-
 static int measure(struct bench_context *context, const struct options *o,
 		   struct workload *workload, struct pread_load *load)
 {
@@ -113,9 +100,9 @@ static int run_on(struct bench_context *context, const struct options *o, const 
 		free(result);
 		return bench_error(context, CLI_FAILED, "out of memory");
 	}
-	make_threads_on(context, 1);
+	bench_pin(context, 1);
 	r = workload_new(&workload, &config, context->command);
-	make_threads_on(context, 0);
+	bench_pin(context, 0);
 	if (r == CLI_OK) {
 		load.nblocks = workload_capacity(workload) / o->block_size;
 		r = workload_start(workload);

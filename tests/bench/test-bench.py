@@ -9,7 +9,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 
 from peal import Skip, case, complains, main, parse, peal  # pylint: disable=wrong-import-position
 
-NAMES = ["msix-notify", "its-send", "its-migrate", "run-blk"]
+NAMES = ["msix-notify", "its-send", "its-migrate", "run-blk", "vfu-read"]
 SMALL = ("--devices", "4", "--events", "16", "--runs", "11")
 
 
@@ -75,6 +75,21 @@ def its_migrate_reports_as_promised(_scratch):
     assert (params["devices"], params["events"]) == (4, 16), params
     for name in ("save_ms", "restore_ms", "snapshot_ms", "linear"):
         assert type(params[name]) is float and params[name] > 0, params
+
+
+@case
+def vfu_read_reports_as_promised(_scratch):
+    bench = check_result(peal("bench", "vfu-read", "--runs", "11", "--json"), "vfu-read")
+    params = bench["params"]
+    assert bench["baseline"]["name"] == "ping-pong"
+    assert (params["cores"], params["waits"]) == (1, "sleeping"), params
+    assert abs(params["times"] * bench["ratio"] - 1) < 1e-3, bench
+    complains(peal("bench", "vfu-read", "--poll"), 2, "--two-cores")
+    if len(os.sched_getaffinity(0)) < 2:
+        raise Skip("there is one CPU")
+    bench = check_result(peal("bench", "vfu-read", "--two-cores", "--poll", "--runs", "11",
+                              "--json"), "vfu-read")
+    assert (bench["params"]["cores"], bench["params"]["waits"]) == (2, "polling"), bench
 
 
 @case

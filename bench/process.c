@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Processes of a bench. Linux, for close_range and PR_SET_PDEATHSIG. */
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "context.h"
+#include "process.h"
+
+int bench_process_start(struct bench_process *ret, struct bench_context *context, unsigned cpu,
+			void (*work)(int fd, const void *user), const void *user)
+{
+	int pair[2], r;
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	pid = fork();
+	if (pid < 0) {
+		r = -errno;
+		(void)close(pair[0]);
+		(void)close(pair[1]);
+		return r;
+	}
+	if (pid == 0) {
+		/* An end of another process's socket that stayed open would keep that from its end. */
+		int fd = dup2(pair[1], STDERR_FILENO + 1);
+
+		(void)close_range(STDERR_FILENO + 2, UINT_MAX, 0);
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		bench_pin(context, cpu);
+		work(fd, user);
+		_exit(0);
+	}
+	(void)close(pair[1]);
+	*ret = (struct bench_process){ pid, pair[0] };
+	return 0;
+}
+
+void bench_process_end(struct bench_process *process)
+{
+	if (!process->pid)
+		return;
+	if (process->fd >= 0)
+		(void)close(process->fd);
+	while (waitpid(process->pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	process->pid = 0;
+}
