@@ -46,11 +46,48 @@ struct peal_msix;
  * bus_master: Command.BusMaster changed; may be NULL. Called without locks.
  * intx_eoi: the guest ended an interrupt of the function's INTx line (peal_pci_bus_intx_eoi): lower
  * the line if its cause is gone. May be NULL.
+ * state: how the device is migrated. NULL: it cannot be.
+ * doorbells: where they are, always the same. NULL: there are none.
  */
+struct peal_pci_state_ops;
+struct peal_pci_doorbells;
+
 struct peal_pci_function_ops {
 	void (*reset)(void *user);
 	void (*bus_master)(void *user, bool enabled);
 	void (*intx_eoi)(void *user);
+	const struct peal_pci_state_ops *state;
+	void (*doorbells)(void *user, struct peal_pci_doorbells *ret);
+};
+
+/*
+ * What a device has beside its function's state, for migration. One call at a time, without locks.
+ *
+ * stop: with STOPPED the device makes no DMA, raises no interrupt and changes nothing by itself any
+ *	more on return; what it had begun is complete. Registers are accessed all the same, and what
+ *	they ask for is done when it is started again.
+ * size: bytes of its state, always the same.
+ * save: puts SIZE of them; the device is stopped. load: takes them, while it is stopped, after the
+ *	function's state was loaded (peal_pci_function_load). -EINVAL and nothing changed: not such a
+ *	state, or one that does not fit the vectors in use (peal_msix_uses).
+ */
+struct peal_pci_state_ops {
+	void (*stop)(void *user, bool stopped);
+	size_t (*size)(void *user);
+	void (*save)(void *user, uint8_t *bytes);
+	int (*load)(void *user, const uint8_t *bytes, size_t size);
+};
+
+/*
+ * Registers of a BAR that only tell the device to look: what is written does not matter. COUNT of
+ * them, STRIDE bytes apart, written with SIZE bytes.
+ */
+struct peal_pci_doorbells {
+	unsigned bar;
+	uint32_t offset;
+	uint32_t stride;
+	uint32_t count;
+	uint32_t size;
 };
 
 struct peal_pci_function_config {
@@ -102,6 +139,10 @@ PEAL_PUBLIC uint32_t peal_pci_function_requester_id(const struct peal_pci_functi
  * device asks again for every piece of work.
  */
 PEAL_PUBLIC struct peal_space *peal_pci_function_dma(struct peal_pci_function *function);
+
+/* What the function was made with; NULL: nothing. */
+PEAL_PUBLIC const struct peal_pci_function_ops *
+peal_pci_function_device_ops(const struct peal_pci_function *function, void **user);
 
 /* Accesses past the end of configuration space or of a BAR. */
 PEAL_PUBLIC uint64_t peal_pci_function_past_end(const struct peal_pci_function *function);
@@ -284,6 +325,9 @@ PEAL_PUBLIC bool peal_msix_is_pending(const struct peal_msix *msix, unsigned vec
 /* Has the device declared it? */
 PEAL_PUBLIC bool peal_msix_is_used(const struct peal_msix *msix, unsigned vector);
 
+/* How often. */
+PEAL_PUBLIC unsigned peal_msix_uses(const struct peal_msix *msix, unsigned vector);
+
 /* Address and data that the vector would send now. */
 PEAL_PUBLIC struct peal_msi_msg peal_msix_message(const struct peal_msix *msix, unsigned vector);
 
@@ -381,6 +425,7 @@ PEAL_PUBLIC void peal_msi_unuse_all(struct peal_msi *msi);
 PEAL_PUBLIC bool peal_msi_is_masked(const struct peal_msi *msi, unsigned vector);
 PEAL_PUBLIC bool peal_msi_is_pending(const struct peal_msi *msi, unsigned vector);
 PEAL_PUBLIC bool peal_msi_is_used(const struct peal_msi *msi, unsigned vector);
+PEAL_PUBLIC unsigned peal_msi_uses(const struct peal_msi *msi, unsigned vector);
 PEAL_PUBLIC struct peal_msi_msg peal_msi_message(const struct peal_msi *msi, unsigned vector);
 PEAL_PUBLIC int peal_msi_set_consumer(struct peal_msi *msi,
 				      const struct peal_vector_consumer *consumer, void *user);

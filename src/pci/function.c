@@ -180,6 +180,13 @@ struct peal_space *peal_pci_function_dma(struct peal_pci_function *function)
 	return __atomic_load_n(&function->dma, __ATOMIC_RELAXED);
 }
 
+const struct peal_pci_function_ops *
+peal_pci_function_device_ops(const struct peal_pci_function *function, void **user)
+{
+	*user = function->user;
+	return function->ops;
+}
+
 uint64_t peal_pci_function_past_end(const struct peal_pci_function *function)
 {
 	return peal_counted(&function->past_end);

@@ -387,6 +387,12 @@ bool peal_msi_is_used(const struct peal_msi *msi, unsigned vector)
 	return pci_vectors_is_used(&msi->vectors, vector);
 }
 
+unsigned peal_msi_uses(const struct peal_msi *msi, unsigned vector)
+{
+	PEAL_ASSERT(vector < msi->vectors.count);
+	return __atomic_load_n(&msi->vectors.list[vector].uses, __ATOMIC_RELAXED);
+}
+
 struct peal_msi_msg peal_msi_message(const struct peal_msi *msi, unsigned vector)
 {
 	PEAL_ASSERT(vector < msi->vectors.count);

@@ -69,6 +69,12 @@ bool peal_msix_is_used(const struct peal_msix *msix, unsigned vector)
 	return !(pci_vectors_state(&msix->vectors, vector) & PCI_VECTOR_UNUSED);
 }
 
+unsigned peal_msix_uses(const struct peal_msix *msix, unsigned vector)
+{
+	PEAL_ASSERT(vector < msix->vectors.count);
+	return __atomic_load_n(&msix->vectors.list[vector].uses, __ATOMIC_RELAXED);
+}
+
 struct peal_msi_msg peal_msix_message(const struct peal_msix *msix, unsigned vector)
 {
 	PEAL_ASSERT(vector < msix->vectors.count);
