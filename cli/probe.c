@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* `peal probe`: what a PCI function is, and how its interrupts stand. */
+/*
+ * `peal probe`: what a PCI function is, and how its interrupts stand: one of our devices, made for
+ * the purpose, or one that another process serves.
+ */
 #include <stdio.h>
 #include <string.h>
 
@@ -7,14 +10,36 @@
 #include "options.h"
 #include "pci-print.h"
 #include "probe-model.h"
+#include "vfio-print.h"
+#include "vfio-target.h"
 
 #define NO_VECTOR UINT64_MAX
+#define NO_MODEL  UINT32_MAX
+#define TIMEOUT   5 /* seconds, as QEMU's */
 
 struct probe_options {
+	const char *target; /* NULL: a model */
 	unsigned model;
 	uint64_t raise;
+	double timeout;
 	bool dump, json;
 };
+
+/* Options that say what to look at exclude each other. */
+static int check(struct probe_options *o)
+{
+	if (o->dump && o->json)
+		return cli_error(CLI_USAGE, "probe", "--dump and --json exclude each other");
+	if (o->target && (o->model != NO_MODEL || o->raise != NO_VECTOR))
+		return cli_error(CLI_USAGE, "probe", "%s is not for %s",
+				 o->model != NO_MODEL ? "--model" : "--raise", o->target);
+	if (!o->target && o->timeout > 0)
+		return cli_error(CLI_USAGE, "probe",
+				 "--timeout is for " VFIO_TARGET_PREFIX "PATH, not for a model");
+	if (o->model == NO_MODEL)
+		o->model = 0;
+	return -1;
+}
 
 static int parse(struct probe_options *o, int argc, char **argv)
 {
@@ -31,6 +56,11 @@ static int parse(struct probe_options *o, int argc, char **argv)
 		  .max = 2047,
 		  .argument = "N",
 		  .help = "Raise MSI-X vector N first, as the device would." },
+		{ .name = "timeout",
+		  .kind = CLI_SECONDS,
+		  .value = &o->timeout,
+		  .argument = "S",
+		  .help = "How long to wait for an answer of the server. Default 5." },
 		{ .name = "dump",
 		  .kind = CLI_FLAG,
 		  .value = &o->dump,
@@ -46,20 +76,24 @@ static int parse(struct probe_options *o, int argc, char **argv)
 		.name = "probe",
 		.line = "Shows a PCI function as lspci does, and what lspci cannot know: the sizes "
 			"of its regions, its\nMSI-X table and pending bits, and where each "
-			"vector's interrupts went.",
-		.synopsis = "[--model NAME] [OPTIONS]",
+			"vector's interrupts went. With " VFIO_TARGET_PREFIX "PATH, the\n"
+			"device that a server shows there, and what it says of itself; nothing is "
+			"written to it.",
+		.synopsis = "[" VFIO_TARGET_PREFIX "PATH|--model NAME] [OPTIONS]",
 		.example = "  peal probe --model blk\n"
+			   "  peal probe " VFIO_TARGET_PREFIX "/run/peal.sock\n"
 			   "  peal probe --model hello --dump > hello.dump; lspci -F hello.dump "
 			   "-vvv",
 		.options = options,
+		.max_arguments = 1,
 	};
-	int r = cli_parse(&command, argc, argv, NULL);
+	const char *words[2];
+	int r = cli_parse(&command, argc, argv, words);
 
 	if (r >= 0)
 		return r;
-	if (o->dump && o->json)
-		return cli_error(CLI_USAGE, "probe", "--dump and --json exclude each other");
-	return -1;
+	o->target = words[0];
+	return check(o);
 }
 
 static int raise_vector(const struct probe_options *o, struct probe_model *model)
@@ -77,11 +111,11 @@ static int raise_vector(const struct probe_options *o, struct probe_model *model
 }
 
 static int show(const struct probe_options *o, const struct pci_source *source,
-		struct pci_names *names)
+		const struct vfio_target *target, struct pci_names *names)
 {
 	struct pci_out out;
 	char title[640];
-	int r;
+	int r = 0;
 
 	if (o->dump) {
 		r = pci_print_title(source, names, title, sizeof(title));
@@ -89,20 +123,60 @@ static int show(const struct probe_options *o, const struct pci_source *source,
 			r = pci_source_dump(source, title, stdout);
 	} else {
 		pci_out_begin(&out, stdout, o->json);
-		r = pci_print(source, names, &out);
+		if (!target || vfio_print_has_config(target))
+			r = pci_print(source, names, &out);
+		if (r == 0 && target)
+			vfio_print(target, &out);
 		pci_out_end(&out);
 		if (o->json)
 			putchar('\n');
 	}
+	if (r < 0 && target)
+		return vfio_target_failed(target, "configuration space", r);
 	if (r < 0)
 		return cli_error(CLI_FAILED, "probe", "%s: %s", source->address, strerror(-r));
 	return CLI_OK;
 }
 
+static int probe_model(const struct probe_options *o, struct pci_names *names)
+{
+	struct probe_model *model = NULL;
+	int r = probe_model_new(&model, o->model);
+
+	if (r == CLI_OK)
+		r = raise_vector(o, model);
+	if (r == CLI_OK) {
+		struct pci_source source = pci_source_function(probe_model_function(model));
+
+		r = show(o, &source, NULL, names);
+	}
+	probe_model_free(model);
+	return r;
+}
+
+static int probe_target(const struct probe_options *o, struct pci_names *names)
+{
+	struct vfio_target target;
+	struct pci_source source;
+	int r = vfio_target_open(&target, "probe", o->target,
+				 o->timeout > 0 ? o->timeout : TIMEOUT);
+
+	if (r != CLI_OK)
+		return r;
+	source = vfio_print_source(&target);
+	if (o->dump) /* lspci wants one, and any will do */
+		memcpy(source.address, "00:00.0", sizeof("00:00.0"));
+	if (o->dump && !vfio_print_has_config(&target))
+		r = cli_error(CLI_FAILED, "probe", "%s: not a PCI device", o->target);
+	else
+		r = show(o, &source, &target, names);
+	vfio_target_close(&target);
+	return r;
+}
+
 int probe_main(int argc, char **argv)
 {
-	struct probe_options o = { .raise = NO_VECTOR };
-	struct probe_model *model = NULL;
+	struct probe_options o = { .model = NO_MODEL, .raise = NO_VECTOR };
 	struct pci_names *names;
 	int r = parse(&o, argc, argv);
 
@@ -111,15 +185,7 @@ int probe_main(int argc, char **argv)
 	names = pci_names_new();
 	if (!names)
 		return cli_error(CLI_FAILED, "probe", "out of memory");
-	r = probe_model_new(&model, o.model);
-	if (r == CLI_OK)
-		r = raise_vector(&o, model);
-	if (r == CLI_OK) {
-		struct pci_source source = pci_source_function(probe_model_function(model));
-
-		r = show(&o, &source, names);
-	}
-	probe_model_free(model);
+	r = o.target ? probe_target(&o, names) : probe_model(&o, names);
 	pci_names_free(names);
 	return r;
 }
