@@ -14,11 +14,8 @@
 #define COUNT_OF(a)    (sizeof(a) / sizeof((a)[0]))
 
 static const struct bench *const benches[] = {
-	&bench_msix_notify,
-	&bench_its_send,
-	&bench_its_migrate,
-	&bench_run_blk,
-	&bench_vfu_read,
+	&bench_msix_notify, &bench_its_send, &bench_its_migrate,
+	&bench_its_command, &bench_run_blk,  &bench_vfu_read,
 };
 
 /* What every bench takes. */

@@ -43,6 +43,7 @@ struct bench {
 extern const struct bench bench_msix_notify;
 extern const struct bench bench_its_send;
 extern const struct bench bench_its_migrate;
+extern const struct bench bench_its_command;
 extern const struct bench bench_run_blk;
 extern const struct bench bench_vfu_read;
 

@@ -23,12 +23,6 @@
 #define PTZ      PEAL_BIT(62)
 #define PAGE_64K (UINT64_C(2) << 8)
 
-#define MAPD   UINT64_C(0x08)
-#define MAPC   UINT64_C(0x09)
-#define MAPTI  UINT64_C(0x0a)
-#define INVALL UINT64_C(0x0d)
-#define SYNC   UINT64_C(0x05)
-
 #define RAM          UINT64_C(0x40000000)
 #define PAGE         UINT64_C(0x10000)
 #define QUEUE_SIZE   BENCH_QUEUE_SIZE
@@ -45,11 +39,6 @@ static unsigned bits_for(uint64_t count)
 	return bits;
 }
 
-static unsigned id_bits(const struct bench_its *vm)
-{
-	return bits_for(PEAL_GIC_FIRST_LPI + (uint64_t)vm->devices * vm->events);
-}
-
 /* An ITT is aligned to 256 bytes and has at least two entries of 8. */
 static unsigned itt_bits(const struct bench_its *vm)
 {
@@ -63,7 +52,7 @@ static uint64_t itt_size(const struct bench_its *vm)
 
 static uint64_t pending_size(const struct bench_its *vm)
 {
-	return peal_round_up(PEAL_BIT(id_bits(vm)) / 8, PAGE);
+	return peal_round_up(PEAL_BIT(vm->id_bits) / 8, PAGE);
 }
 
 static uint64_t device_table_size(const struct bench_its *vm)
@@ -92,7 +81,7 @@ static int make_ram(struct bench_its *vm)
 	int r;
 
 	vm->queue = take(vm, QUEUE_SIZE);
-	vm->properties = take(vm, PEAL_BIT(id_bits(vm)) - PEAL_GIC_FIRST_LPI);
+	vm->properties = take(vm, PEAL_BIT(vm->id_bits) - PEAL_GIC_FIRST_LPI);
 	vm->pending = take(vm, BENCH_REDISTS * pending_size(vm));
 	vm->device_table = take(vm, device_table_size(vm));
 	vm->collection_table = take(vm, PAGE);
@@ -122,7 +111,7 @@ static int make_gic(struct bench_its *vm)
 	const struct peal_gic_config gic = {
 		.host = peal_host_default(),
 		.memory = vm->space,
-		.id_bits = id_bits(vm) < 14 ? 14 : id_bits(vm),
+		.id_bits = vm->id_bits,
 		.nredists = BENCH_REDISTS,
 		.redists = redists,
 		.kick = kick,
@@ -142,30 +131,38 @@ static int make_gic(struct bench_its *vm)
 
 /* ---- the guest's driver ---- */
 
-static void run_commands(struct bench_its *vm)
+void bench_its_run_commands(struct bench_its *vm)
 {
 	peal_its_write(vm->its, GITS_CWRITER, 8, vm->writer);
 }
 
-static void command(struct bench_its *vm, uint64_t dw0, uint64_t dw1, uint64_t dw2)
+void bench_its_put(struct bench_its *vm, const uint64_t dw[4])
 {
 	uint8_t *place = at(vm, vm->queue + vm->writer);
 
-	peal_store_le(place, 8, dw0);
-	peal_store_le(place + 8, 8, dw1);
-	peal_store_le(place + 16, 8, dw2);
-	peal_store_le(place + 24, 8, 0);
+	for (unsigned i = 0; i < 4; i++)
+		peal_store_le(place + 8 * (size_t)i, 8, dw[i]);
 	vm->writer = (uint32_t)((vm->writer + COMMAND_SIZE) % QUEUE_SIZE);
+}
+
+static void command(struct bench_its *vm, uint64_t dw0, uint64_t dw1, uint64_t dw2)
+{
+	bench_its_put(vm, (const uint64_t[4]){ dw0, dw1, dw2 });
 	/* A full queue looks empty: let the ITS work before that. */
 	if (vm->writer % (QUEUE_SIZE / 2) == 0)
-		run_commands(vm);
+		bench_its_run_commands(vm);
+}
+
+uint8_t *bench_its_configuration(const struct bench_its *vm, uint32_t intid)
+{
+	return at(vm, vm->properties + intid - PEAL_GIC_FIRST_LPI);
 }
 
 static void start_redist(struct bench_its *vm, unsigned n)
 {
 	uint64_t pending = vm->pending + n * pending_size(vm);
 
-	peal_redist_write(vm->gic, n, GICR_PROPBASER, 8, vm->properties | (id_bits(vm) - 1));
+	peal_redist_write(vm->gic, n, GICR_PROPBASER, 8, vm->properties | (vm->id_bits - 1));
 	peal_redist_write(vm->gic, n, GICR_PENDBASER, 8, pending | PTZ);
 	peal_redist_write(vm->gic, n, GICR_CTLR, 4, 1);
 }
@@ -183,23 +180,23 @@ static void start_its(struct bench_its *vm)
 static void map_all(struct bench_its *vm)
 {
 	for (uint64_t n = 0; n < BENCH_REDISTS; n++)
-		command(vm, MAPC, 0, VALID | n << 16 | n);
+		command(vm, BENCH_MAPC, 0, VALID | n << 16 | n);
 	for (uint32_t d = 0; d < vm->devices; d++) {
-		command(vm, MAPD | (uint64_t)d << 32, itt_bits(vm) - 1,
+		command(vm, BENCH_MAPD | (uint64_t)d << 32, itt_bits(vm) - 1,
 			VALID | (vm->itts + d * itt_size(vm)));
 		for (uint32_t e = 0; e < vm->events; e++)
-			command(vm, MAPTI | (uint64_t)d << 32,
+			command(vm, BENCH_MAPTI | (uint64_t)d << 32,
 				(uint64_t)bench_its_lpi(vm, d, e) << 32 | e,
 				bench_its_redist(d, e));
 	}
 	for (uint64_t n = 0; n < BENCH_REDISTS; n++) {
-		command(vm, INVALL, 0, n);
-		command(vm, SYNC, 0, n << 16);
+		command(vm, BENCH_INVALL, 0, n);
+		command(vm, BENCH_SYNC, 0, n << 16);
 	}
-	run_commands(vm);
+	bench_its_run_commands(vm);
 }
 
-static bool is_up(struct bench_its *vm)
+bool bench_its_is_up(struct bench_its *vm)
 {
 	struct peal_its_counters c;
 
@@ -211,9 +208,19 @@ static bool is_up(struct bench_its *vm)
 
 int bench_its_new(struct bench_its *vm, uint32_t devices, uint32_t events)
 {
+	return bench_its_new_wide(vm, devices, events, 14);
+}
+
+int bench_its_new_wide(struct bench_its *vm, uint32_t devices, uint32_t events, unsigned id_bits)
+{
+	unsigned needed = bits_for(PEAL_GIC_FIRST_LPI + (uint64_t)devices * events);
 	int r;
 
-	*vm = (struct bench_its){ .devices = devices, .events = events };
+	*vm = (struct bench_its){
+		.devices = devices,
+		.events = events,
+		.id_bits = needed > id_bits ? needed : id_bits,
+	};
 	r = make_ram(vm);
 	if (r == 0)
 		r = make_gic(vm);
@@ -224,7 +231,7 @@ int bench_its_new(struct bench_its *vm, uint32_t devices, uint32_t events)
 		start_redist(vm, n);
 	start_its(vm);
 	map_all(vm);
-	return is_up(vm) ? 0 : -EIO;
+	return bench_its_is_up(vm) ? 0 : -EIO;
 }
 
 void bench_its_done(struct bench_its *vm)

@@ -22,6 +22,7 @@ struct bench_its {
 	uint64_t ram_size;
 	uint32_t devices;
 	uint32_t events; /* of each device */
+	unsigned id_bits;
 
 	/* Guest addresses, and where the next command goes. */
 	uint64_t queue, properties, pending, device_table, collection_table, itts;
@@ -41,6 +42,26 @@ static inline unsigned bench_its_redist(uint32_t device, uint32_t event)
 
 /* Every event of every device mapped and enabled. -ENOMEM; -EIO: the ITS refused something. */
 int bench_its_new(struct bench_its *vm, uint32_t devices, uint32_t events);
+/* The same with at least ID_BITS bits of INTIDs. */
+int bench_its_new_wide(struct bench_its *vm, uint32_t devices, uint32_t events, unsigned id_bits);
+
+/* Opcodes: IHI 0069H §5.3. */
+#define BENCH_MOVI    0x01u
+#define BENCH_SYNC    0x05u
+#define BENCH_MAPD    0x08u
+#define BENCH_MAPC    0x09u
+#define BENCH_MAPTI   0x0au
+#define BENCH_INVALL  0x0du
+#define BENCH_MOVALL  0x0eu
+#define BENCH_DISCARD 0x0fu
+
+/* Puts a command into the ring; bench_its_run_commands() lets the ITS see those that are there. */
+void bench_its_put(struct bench_its *vm, const uint64_t dw[4]);
+void bench_its_run_commands(struct bench_its *vm);
+/* The LPI's byte in the configuration table. */
+uint8_t *bench_its_configuration(const struct bench_its *vm, uint32_t intid);
+/* The events are mapped, all commands done, and none failed. */
+bool bench_its_is_up(struct bench_its *vm);
 
 /* A zeroed one is fine. */
 void bench_its_done(struct bench_its *vm);

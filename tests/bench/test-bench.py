@@ -9,7 +9,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 
 from peal import Skip, case, complains, main, parse, peal  # pylint: disable=wrong-import-position
 
-NAMES = ["msix-notify", "its-send", "its-migrate", "run-blk", "vfu-read"]
+NAMES = ["msix-notify", "its-send", "its-migrate", "its-command", "run-blk", "vfu-read"]
 SMALL = ("--devices", "4", "--events", "16", "--runs", "11")
 
 
@@ -74,6 +74,18 @@ def its_migrate_reports_as_promised(_scratch):
     assert bench["baseline"]["name"] == "write"
     assert (params["devices"], params["events"]) == (4, 16), params
     for name in ("save_ms", "restore_ms", "snapshot_ms", "linear"):
+        assert type(params[name]) is float and params[name] > 0, params
+
+
+@case
+def its_command_reports_as_promised(_scratch):
+    bench = check_result(peal("bench", "its-command", *SMALL, "--json"), "its-command")
+    params = bench["params"]
+    assert bench["baseline"]["name"] == "sync"
+    assert (params["devices"], params["events"]) == (4, 16), params
+    figures = [f"{command}_{n}" for command in ("invall", "movall")
+               for n in ("1k", "8k", "64k", "linear")]
+    for name in ("pairs_per_s", "pairs_per_s_16", "random", "flatness", *figures):
         assert type(params[name]) is float and params[name] > 0, params
 
 
