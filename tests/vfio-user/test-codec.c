@@ -327,6 +327,29 @@ static void what_is_printed_is_read_again(void **state)
 	assert_int_equal(vfu_capabilities_print(&c, json, size - 1, &size), -ENOSPC);
 }
 
+/* An object with one of its members: the other one has its default, not 0. */
+static void half_of_migration_is_all_of_it(void **state)
+{
+	static const char *const texts[] = { "{\"capabilities\":{\"migration\":{\"pgsize\":65536}}}",
+					     "{\"capabilities\":{\"migration\":"
+					     "{\"max_bitmap_size\":4096}}}" };
+	struct vfu_capabilities caps, again;
+	char json[VFU_JSON_MAX];
+	size_t size;
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(vfu_capabilities_parse(&caps, texts[i], strlen(texts[i]) + 1), 0);
+		assert_true(caps.has_migration);
+		assert_int_equal(caps.migration_pgsize, i ? 4096 : 65536);
+		assert_int_equal(caps.migration_max_bitmap_size, i ? 4096 : 256 << 20);
+		assert_int_equal(vfu_capabilities_print(&caps, json, sizeof(json), &size), 0);
+		assert_int_equal(vfu_capabilities_parse(&again, json, size), 0);
+		assert_memory_equal(&again.migration_pgsize, &caps.migration_pgsize,
+				    sizeof(caps.migration_pgsize));
+	}
+}
+
 static void answers_are_a_subset(void **state)
 {
 	struct vfu_capabilities ours, theirs, answer;
@@ -367,6 +390,7 @@ int main(void)
 		cmocka_unit_test(what_is_not_json_is_refused),
 		cmocka_unit_test(deep_and_long_json_is_bounded),
 		cmocka_unit_test(what_is_printed_is_read_again),
+		cmocka_unit_test(half_of_migration_is_all_of_it),
 		cmocka_unit_test(answers_are_a_subset),
 	};
 

@@ -13,6 +13,7 @@
 #define DEFAULT_XFER     (UINT64_C(1) << 20)
 #define DEFAULT_DMA_MAPS 65535u
 #define DEFAULT_PGSIZES  4096u
+#define DEFAULT_BITMAP   (UINT64_C(256) << 20)
 
 enum kind {
 	NUMBER32,
@@ -57,6 +58,8 @@ void vfu_capabilities_default(struct vfu_capabilities *capabilities)
 		.max_data_xfer_size = DEFAULT_XFER,
 		.max_dma_maps = DEFAULT_DMA_MAPS,
 		.pgsizes = DEFAULT_PGSIZES,
+		.migration_pgsize = DEFAULT_PGSIZES,
+		.migration_max_bitmap_size = DEFAULT_BITMAP,
 	};
 }
 
