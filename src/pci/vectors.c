@@ -389,14 +389,14 @@ static void move_pending(struct pci_vectors *vectors, unsigned from, unsigned to
 		peal_count(&v->pended, 1);
 }
 
-/* What pends for others goes back to the first of them. */
-static void unshare(struct pci_vectors *vectors)
+/* What pends for others, raised as vector modulo SHARED, goes back to the first of them. */
+static void unshare(struct pci_vectors *vectors, unsigned shared)
 {
-	for (unsigned i = 0; i < vectors->shared; i++) {
+	for (unsigned i = 0; i < shared; i++) {
 		unsigned k = i;
 
 		while (k < vectors->count && !vectors->list[k].uses)
-			k += vectors->shared;
+			k += shared;
 		if (k != i && k < vectors->count)
 			move_pending(vectors, i, k);
 	}
@@ -413,14 +413,17 @@ void pci_vectors_admit(struct pci_vectors *vectors, unsigned shared)
 
 void pci_vectors_share(struct pci_vectors *vectors, unsigned shared)
 {
+	const unsigned before = vectors->shared;
+
 	PEAL_ASSERT(vectors->off);
-	unshare(vectors);
 	vectors->shared = shared;
 	for (unsigned i = 0; i < vectors->count; i++) {
 		bool used = in_use(vectors, i);
 
 		change(vectors, i, used ? 0 : PCI_VECTOR_UNUSED, used ? PCI_VECTOR_UNUSED : 0);
 	}
+	/* Now nothing more pends where only others were raised. */
+	unshare(vectors, before);
 	for (unsigned i = shared; i < vectors->count; i++)
 		move_pending(vectors, i, i % shared);
 }

@@ -8,8 +8,9 @@
  *   Multiple Message Enable is never more than the function is capable of, and no raise leaves the
  *   vectors; nothing is lost: in the end, with the enabled vectors unmasked, all that was raised is
  *   told, though the mask of a vector that is not enabled stays; nothing is sent twice:
- *   sent + merged = raised; a message names a vector that is enabled; and a raise goes round again
- *   only behind a change: it does not wait for the guest.
+ *   sent + merged = raised; a message names a vector that is enabled, and one that the device uses or
+ *   that stands for all; and a raise goes round again only behind a change: it does not wait for
+ *   the guest.
  *
  * One step is one atomic operation of the code, whose name stands beside it; what happens to one
  * vector alone, the message among it, is the matter of msix.pml: its change is one step here.
@@ -20,7 +21,8 @@
  * as it was written, NO_RETRY does not look whether the number changed while it raised, NO_MOVE
  * leaves what pends where it was, LATE_ADMIT publishes the number before who stands for others is in
  * use, LOOK_FIRST moves a pending bit that it saw before, though its raise has taken it meanwhile,
- * STANDS_STILL takes the same number for no change.
+ * STANDS_STILL takes the same number for no change, MOVE_FIRST gives back what pends for others
+ * before it closes the vector to them.
  */
 #define COUNT 2
 #ifndef RAISES
@@ -61,6 +63,7 @@ byte sent, merged;
 inline deliver(w, who)
 {
 	assert(number > 0 && data[w] < number);
+	assert(USED(w) || number == 1);
 	sent++;
 	held[w] = held[w] | who | (number == 1 -> 3 : 1 << w);
 	if
@@ -219,20 +222,30 @@ inline admit(n)
 	fi
 }
 
-/* pci_vectors_share */
-inline share(n)
+/* Back to the first that is in use. */
+inline unshare()
 {
-	/* unshare: back to the first that is in use */
 	if
 	:: shared == 1 && !USED(0) -> look(0); move_pending(0, 1)
 	:: else
-	fi;
-	shared = n;
+	fi
+}
+
+/* pci_vectors_share */
+inline share(n)
+{
+#ifdef MOVE_FIRST
+	unshare();
+#endif
 	admit(n);
 	if
 	:: !USED(0) && n != 1 -> change(0, W_UNUSED, 0)
 	:: else
 	fi;
+#ifndef MOVE_FIRST
+	unshare();
+#endif
+	shared = n;
 #ifndef NO_MOVE
 	if
 	:: n == 1 -> look(1); move_pending(1, 0)
