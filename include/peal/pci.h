@@ -438,8 +438,8 @@ PEAL_PUBLIC void peal_msi_counters(const struct peal_msi *msi, unsigned vector,
  * An owner of a function's vectors takes what they raise instead of the bus's sink, by number: VFIO,
  * where a user has a trigger for each (src/vfio/function). It opens and closes them, all are closed
  * at first; closed is masked. Of the guest's masks all count, except that the Mask bit of an MSI-X
- * table entry counts only from the guest's first write to the entry on: forget_masks begins anew,
- * and so does a reset. Bus Master counts as ever.
+ * table entry counts only from the guest's first write to the entry on, after the owner was set:
+ * forget_masks begins anew, and so does a reset. Bus Master counts as ever.
  *
  * deliver: as that of a sink, with the same rules for who calls it.
  */

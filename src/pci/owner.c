@@ -67,9 +67,13 @@ int peal_msix_set_owner(struct peal_msix *msix, const struct peal_vector_owner *
 	int r;
 
 	peal_mutex_lock(&msix->vectors.mutex);
+	pci_vectors_begin(&msix->vectors);
 	if (!owner)
 		restore_masks(msix);
 	r = set_owner(&msix->vectors, owner, user);
+	if (owner && r == 0)
+		pci_msix_forget_masks(msix);
+	pci_vectors_commit(&msix->vectors);
 	peal_mutex_unlock(&msix->vectors.mutex);
 	return r;
 }

@@ -15,7 +15,8 @@
  * message writes the other copy and then flips SELECT and advances the version in one step, so a
  * raise that read a torn copy sees another word and looks again.
  *
- * OWNED vectors are delivered to the owner, by number, and masked by it with CLOSED.
+ * OWNED vectors are delivered to the owner, by number, and masked by it with CLOSED. The owner is set
+ * before the first word says so, and goes after the last one did.
  *
  * Invariants: PENDING only while MASK, OFF or CLOSED is set; whoever clears PENDING in a step that leaves
  * the vector unmasked sends the message, exactly once. A raise that finds PENDING set still makes
@@ -37,14 +38,36 @@ int pci_vectors_count_answer(struct pci_vectors *vectors, unsigned vector, int a
 	return answer;
 }
 
-static int deliver(struct pci_vectors *vectors, unsigned vector, const struct peal_msi_msg *msg)
+/* Who takes what a vector raises. */
+struct taker {
+	const struct peal_vector_owner *owner; /* NULL: the sink */
+	void *user;
+};
+
+/*
+ * Who takes it while the word is S. False: the owner has left, or another came; the word tells. So
+ * an owner and the user of another are not taken for a pair: owners only follow on none.
+ */
+static bool taker_of(const struct pci_vectors *vectors, uint32_t s, struct taker *ret)
 {
-	const struct peal_vector_owner *owner = __atomic_load_n(&vectors->owner, __ATOMIC_ACQUIRE);
+	const uint32_t owners = __atomic_load_n(&vectors->owners, __ATOMIC_ACQUIRE);
+
+	*ret = (struct taker){ 0 };
+	if (!(s & PCI_VECTOR_OWNED))
+		return true;
+	ret->owner = __atomic_load_n(&vectors->owner, __ATOMIC_ACQUIRE);
+	ret->user = __atomic_load_n(&vectors->owner_user, __ATOMIC_ACQUIRE);
+	return ret->owner && __atomic_load_n(&vectors->owners, __ATOMIC_RELAXED) == owners;
+}
+
+static int deliver(struct pci_vectors *vectors, unsigned vector, const struct taker *taker,
+		   const struct peal_msi_msg *msg)
+{
 	int answer;
 
 	peal_count(&vectors->list[vector].sent, 1);
-	if (owner)
-		answer = owner->deliver(vectors->owner_user, vector);
+	if (taker->owner)
+		answer = taker->owner->deliver(taker->user, vector);
 	else
 		answer = peal_msi_deliver(__atomic_load_n(&vectors->sink, __ATOMIC_ACQUIRE), msg);
 	return peal_likely(answer > 0) ? answer : pci_vectors_count_answer(vectors, vector, answer);
@@ -71,6 +94,7 @@ int pci_vectors_raise_checked(struct pci_vectors *vectors, unsigned vector)
 {
 	struct pci_vector *v = &vectors->list[vector];
 	struct peal_msi_msg msg;
+	struct taker taker;
 
 	for (;;) {
 		uint32_t s = __atomic_load_n(&v->state, __ATOMIC_ACQUIRE);
@@ -88,8 +112,8 @@ int pci_vectors_raise_checked(struct pci_vectors *vectors, unsigned vector)
 			peal_count(&vectors->rare[vector].dropped, 1);
 			return 0;
 		}
-		if (message_of(vectors, vector, s, &msg))
-			return deliver(vectors, vector, &msg);
+		if (taker_of(vectors, s, &taker) && message_of(vectors, vector, s, &msg))
+			return deliver(vectors, vector, &taker, &msg);
 	}
 }
 
@@ -247,7 +271,8 @@ static void change(struct pci_vectors *vectors, unsigned vector, uint32_t set, u
 	bool was_masked = s & PCI_VECTOR_MASKED;
 	bool masked = ((s | set) & ~clear) & PCI_VECTOR_MASKED;
 	struct peal_msi_msg msg;
-	bool fire;
+	struct taker taker;
+	bool fire, known;
 
 	/* A consumer that cannot take it misses the vector's interrupts; the sink does not. */
 	if (was_masked && !masked && consumer_use(vectors, vector) < 0)
@@ -269,7 +294,9 @@ static void change(struct pci_vectors *vectors, unsigned vector, uint32_t set, u
 		return;
 	}
 	msg = pci_vectors_message(vectors, vector);
-	(void)deliver(vectors, vector, &msg);
+	known = taker_of(vectors, to, &taker);
+	PEAL_ASSERT(known); /* owners change under the mutex */
+	(void)deliver(vectors, vector, &taker, &msg);
 }
 
 static void change_all(struct pci_vectors *vectors, uint32_t set, uint32_t clear)
@@ -323,10 +350,16 @@ void pci_vectors_set_owner(struct pci_vectors *vectors, const struct peal_vector
 {
 	const uint32_t bits = PCI_VECTOR_OWNED | PCI_VECTOR_CLOSED;
 
-	if (owner)
-		vectors->owner_user = user;
+	/* While a word says OWNED there is an owner. */
+	if (!owner)
+		change_all(vectors, 0, bits);
+	if (owner) {
+		__atomic_store_n(&vectors->owners, vectors->owners + 1, __ATOMIC_RELEASE);
+		__atomic_store_n(&vectors->owner_user, user, __ATOMIC_RELEASE);
+	}
 	__atomic_store_n(&vectors->owner, owner, __ATOMIC_RELEASE);
-	change_all(vectors, owner ? bits : 0, owner ? 0 : bits);
+	if (owner)
+		change_all(vectors, bits, 0);
 }
 
 void pci_vectors_set_off(struct pci_vectors *vectors, bool off)

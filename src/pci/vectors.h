@@ -50,6 +50,7 @@ struct pci_vectors {
 	bool batch_told;
 	const struct peal_vector_owner *owner;
 	void *owner_user;
+	uint32_t owners; /* that were set */
 };
 
 #define PCI_VECTOR_MASK    0x01u
