@@ -193,6 +193,7 @@ int peal_pci_bus_plug(struct peal_pci_bus *bus, uint8_t devfn, struct peal_pci_f
 	peal_mutex_lock(&function->mutex);
 	if (!bus->functions[devfn] && !function->bus) {
 		function->devfn = devfn;
+		function->intx.pin = function->image[PCI_INTERRUPT_PIN];
 		__atomic_store_n(&function->requester_id, requester_id, __ATOMIC_RELAXED);
 		__atomic_store_n(&function->dma, c->dma, __ATOMIC_RELAXED);
 		if (function->msix)

@@ -57,6 +57,7 @@ struct pci_bar {
 /* The INTx line (intx.c). */
 struct pci_intx {
 	struct peal_mutex mutex;
+	unsigned pin;                /* as in the register when plugged; 0: none */
 	bool wish;                   /* of the device */
 	bool line;                   /* what the bus sees of it */
 	struct peal_pci_bus *bus;    /* where the line may rise; NULL: nowhere now */

@@ -35,7 +35,7 @@ void pci_intx_evaluate(struct peal_pci_function *function)
 	uint16_t command = (uint16_t)peal_reg_get(function->image, PCI_COMMAND, 2);
 	bool messages = (function->msi && peal_msi_enabled(function->msi)) ||
 			(function->msix && peal_msix_is_enabled(function->msix));
-	bool open = function->image[PCI_INTERRUPT_PIN] && !messages && !function->powered_down &&
+	bool open = function->intx.pin && !messages && !function->powered_down &&
 		    !(command & PCI_COMMAND_INTX_DISABLE);
 
 	peal_mutex_lock(&function->intx.mutex);
@@ -59,7 +59,7 @@ bool pci_intx_wish(const struct peal_pci_function *function)
 
 unsigned pci_intx_pin(const struct peal_pci_function *function)
 {
-	unsigned pin = function->image[PCI_INTERRUPT_PIN];
+	unsigned pin = function->intx.pin;
 
 	return pin ? ((function->devfn >> 3) + pin - 1) % 4 : ~0u;
 }
