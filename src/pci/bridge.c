@@ -141,7 +141,9 @@ static struct pci_window window(uint64_t base, uint64_t limit)
 {
 	if (limit < base)
 		return (struct pci_window){ 0 };
-	return (struct pci_window){ .address = base, .size = limit - base + 1 };
+	/* All there is has a size of 2^64, and nobody misses its last byte. */
+	return (struct pci_window){ base,
+				    limit - base == UINT64_MAX ? UINT64_MAX : limit - base + 1 };
 }
 
 /* Under the function's mutex. */

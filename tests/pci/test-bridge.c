@@ -173,6 +173,10 @@ static void prefetchable_window_reaches_above_4_gib(void **state)
 	assert_true(is_mapped(t.f.ram.space, WINDOW64));
 	port_write(&t, PREFETCH + 8, 4, 0);
 	assert_false(is_mapped(t.f.ram.space, WINDOW64));
+	/* A window of everything is not one of 2^64 = 0 bytes. */
+	port_write(&t, PREFETCH, 4, 0xfff00000);
+	port_write(&t, PREFETCH + 4, 8, UINT64_C(0xffffffff) << 32);
+	assert_true(is_mapped(t.f.ram.space, WINDOW64));
 	peal_pci_bus_unplug(peal_pci_bridge_bus(t.port), function);
 	peal_pci_function_free(function);
 	done(&t);
