@@ -110,8 +110,8 @@ enum peal_vfio_mig_state {
  *	function held: it does not block.
  * watch: calls FIRE(ARGUMENT, false) whenever FD was signalled, also before the call, and takes the
  *	signal; FIRE(ARGUMENT, true) when its last descriptor was closed, if that can be known.
- *	Errors as get. NULL: -ENOTSUP for unmask watchers. FIRE takes no lock and may be called in
- *	any thread, also from inside watch and unwatch.
+ *	Errors as get. NULL: -ENOTSUP for unmask watchers. FIRE may be called in any thread, also from
+ *	inside watch and unwatch, and takes no lock that these are called with.
  * unwatch: a signal that was made before is still taken; FIRE is not called any more on return.
  * create: a new descriptor of events, or -errno; destroy closes it. NULL: none can be made.
  * bypass_add: offers the trigger of a vector to whoever can deliver without it (KVM irqfd): a
@@ -228,7 +228,8 @@ struct peal_irqset_request {
  * -EINVAL: the request does not hold together, is out of the index's range, or does not fit the
  *	state (uapi linux/vfio.h); another of INTx, MSI and MSI-X is active; not an event descriptor.
  * -ENOTTY: no such action for this index, or not exactly one. -EBADF: a descriptor is not open.
- * -EBUSY: there is an unmask watcher. -ENODEV: no INTx. -errno of source and triggers.
+ * -EBUSY: there is an unmask watcher. -ENODEV: no INTx. -ERANGE: MSI or MSI-X enabled with no vectors.
+ * -errno of source and triggers. docs/vfio-conformance.md has every answer beside the kernel's.
  *
  * A request that fails its checks changes nothing. A block of MSI or MSI-X triggers that fails at
  * vector k has dropped the triggers of its vectors start..k; if it was to enable the index, the

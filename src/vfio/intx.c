@@ -146,6 +146,19 @@ static void watcher_remove(struct peal_irqset *irqset)
 	irqset->watcher = NULL;
 }
 
+/* The descriptor is looked at first. */
+static int watcher_busy(struct peal_irqset *irqset, int fd)
+{
+	const struct peal_irqset_config *c = &irqset->config;
+	void *trigger;
+	int r = c->triggers->get(c->triggers_user, fd, &trigger);
+
+	if (r < 0)
+		return r;
+	c->triggers->put(c->triggers_user, trigger);
+	return -EBUSY;
+}
+
 static int watcher_install(struct peal_irqset *irqset, int fd)
 {
 	const struct peal_irqset_config *c = &irqset->config;
@@ -156,7 +169,7 @@ static int watcher_install(struct peal_irqset *irqset, int fd)
 	if (__atomic_load_n(&irqset->watcher_closed, __ATOMIC_ACQUIRE))
 		watcher_remove(irqset);
 	if (irqset->watcher)
-		return -EBUSY;
+		return watcher_busy(irqset, fd);
 	__atomic_store_n(&irqset->watcher_closed, false, __ATOMIC_RELEASE);
 	return c->triggers->watch(c->triggers_user, fd, watcher_fire, irqset, &irqset->watcher);
 }
@@ -176,10 +189,10 @@ static bool is_for_active(const struct peal_irqset *irqset, const struct irq_blo
 
 int irq_intx_mask(struct peal_irqset *irqset, const struct irq_block *block)
 {
-	if (block->data == PEAL_VFIO_DATA_EVENTFD)
-		return -ENOTTY;
 	if (!is_for_active(irqset, block))
 		return -EINVAL;
+	if (block->data == PEAL_VFIO_DATA_EVENTFD)
+		return -ENOTTY;
 	if (irq_block_bool(block, 0))
 		step(irqset, MASKED, 0, false);
 	return 0;

@@ -195,7 +195,7 @@ static int set_triggers(struct peal_irqset *irqset, const struct irq_block *bloc
 	    !is_allocated(irqset, block))
 		return -EINVAL;
 	if (!active && block->start + block->count == 0)
-		return -EINVAL;
+		return -ERANGE;
 	decoded = decode(irqset, true);
 	r = active ? set_block(irqset, block) : turn_on(irqset, block);
 	(void)decode(irqset, decoded);

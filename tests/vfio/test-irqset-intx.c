@@ -219,6 +219,10 @@ static void there_is_one_watcher(void **state)
 	assert_int_equal(set_fd(rig, UNMASK, INTX, 0, -1), 0);
 	assert_int_equal(set_fd(rig, UNMASK, INTX, 0, FD + 1), 0);
 	assert_int_equal(set_fd(rig, UNMASK, INTX, 0, FD + 2), -EBUSY);
+	/* What is no event descriptor is so whatever the state. */
+	assert_int_equal(set_fd(rig, UNMASK, INTX, 0, FD_NOT_OPEN), -EBADF);
+	assert_int_equal(set_fd(rig, UNMASK, INTX, 0, FD_NO_EVENT), -EINVAL);
+	assert_int_equal(rig->watchers, 1);
 	assert_int_equal(set_fd(rig, UNMASK, INTX, 0, -1), 0);
 	assert_int_equal(rig->watchers, 0);
 	assert_int_equal(set_fd(rig, UNMASK, INTX, 0, FD + 2), 0);

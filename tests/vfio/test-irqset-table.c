@@ -4,6 +4,7 @@
 
 #define T (-ENOTTY)
 #define V (-EINVAL)
+#define R (-ERANGE)
 
 /* Answers by state and count 0, 1. Idle: nothing of it is set; own: it is; other: another is. */
 struct cell {
@@ -31,7 +32,7 @@ struct cell {
 	NO_MASK(index),                                                 \
 	{ index, TRIGGER, NONE, { V, V }, { 0, 0 }, { V, V } },         \
 	{ index, TRIGGER, BOOL, { V, V }, { 0, 0 }, { V, V } },         \
-	{ index, TRIGGER, EVENTFD, { V, 0 }, { 0, 0 }, { V, V } }
+	{ index, TRIGGER, EVENTFD, { R, 0 }, { 0, 0 }, { V, V } }
 #define SINGLE(index)                                                   \
 	NO_MASK(index),                                                 \
 	{ index, TRIGGER, NONE, { V, V }, { 0, 0 }, { V, V } },         \
@@ -41,7 +42,7 @@ struct cell {
 static const struct cell cells[] = {
 	{ INTX, MASK, NONE, { V, V }, { V, 0 }, { V, V } },
 	{ INTX, MASK, BOOL, { V, V }, { V, 0 }, { V, V } },
-	{ INTX, MASK, EVENTFD, { T, T }, { T, T }, { T, T } },
+	{ INTX, MASK, EVENTFD, { V, V }, { V, T }, { V, V } },
 	{ INTX, UNMASK, NONE, { V, V }, { V, 0 }, { V, V } },
 	{ INTX, UNMASK, BOOL, { V, V }, { V, 0 }, { V, V } },
 	{ INTX, UNMASK, EVENTFD, { V, V }, { V, 0 }, { V, V } },

@@ -359,9 +359,30 @@ static uint32_t piece(const struct peal_vfu_client *client, const int32_t *fds, 
 }
 
 /*
+ * What a kernel leaves behind when it refuses descriptors of MSI or MSI-X: no trigger in the vectors
+ * from START to the one that it fell over, and an index that was not enabled before is not enabled.
+ * The other indexes have one vector, and keep its trigger.
+ */
+static void take_back(struct peal_vfu_client *client, const struct peal_irqset_request *from,
+		      uint32_t count)
+{
+	struct peal_irqset_request off = {
+		.flags = PEAL_VFIO_DATA_NONE | PEAL_VFIO_ACTION_TRIGGER,
+		.index = from->index,
+	};
+
+	if (client->broken ||
+	    (from->index != PEAL_VFIO_IRQ_MSI && from->index != PEAL_VFIO_IRQ_MSIX))
+		return;
+	if (client->irq_active[from->index])
+		(void)send_irqs(client, from, from->start, count, NULL, 0, NULL, 0);
+	else
+		(void)send_irqs(client, &off, 0, 0, NULL, 0, NULL, 0);
+}
+
+/*
  * A message cannot say -1, so a mixed range goes in pieces. The first of them enables the index, and
- * only as many vectors as it knows of: so the whole range is enabled without descriptors before. When
- * a piece fails, the triggers of those before it are taken back.
+ * only as many vectors as it knows of: so the whole range is enabled without descriptors before.
  */
 static int send_descriptors(struct peal_vfu_client *client, const struct peal_irqset_request *from,
 			    const int32_t *fds)
@@ -381,8 +402,8 @@ static int send_descriptors(struct peal_vfu_client *client, const struct peal_ir
 			      present ? fds + done : NULL, present ? n : 0);
 		done += n;
 	}
-	if (r < 0 && done && !client->broken)
-		(void)send_irqs(client, from, from->start, done, NULL, 0, NULL, 0);
+	if (r < 0 && done)
+		take_back(client, from, done);
 	return r;
 }
 
@@ -390,6 +411,14 @@ static bool is_off(const struct peal_irqset_request *request)
 {
 	return request->flags == (PEAL_VFIO_DATA_NONE | PEAL_VFIO_ACTION_TRIGGER) &&
 	       request->count == 0;
+}
+
+/* ERR and REQ take no number below -1, which a message cannot tell from it. */
+static int check_absent(const struct peal_irqset_request *from, int32_t fd)
+{
+	return fd < -1 && from->index >= PEAL_VFIO_IRQ_ERR && from->flags & PEAL_VFIO_ACTION_TRIGGER
+		       ? -EINVAL
+		       : 0;
 }
 
 static int set_irqs(struct peal_vfio_device *device, const struct peal_irqset_request *from,
@@ -415,7 +444,9 @@ static int set_irqs(struct peal_vfio_device *device, const struct peal_irqset_re
 			r = -EINVAL;
 		} else {
 			memcpy(fds, data, needed);
-			r = send_descriptors(client, from, fds);
+			r = check_absent(from, fds[0]);
+			if (r == 0)
+				r = send_descriptors(client, from, fds);
 		}
 		if (r == 0 && (from->flags & PEAL_VFIO_ACTION) == PEAL_VFIO_ACTION_TRIGGER)
 			client->irq_active[from->index] = true;
