@@ -191,6 +191,9 @@ PEAL_PUBLIC void peal_its_reset(struct peal_its *its);
 /*
  * Registers: OFFSET 0..0x1ffff (control frame, translation frame), SIZE 1, 2, 4, 8. A write to
  * GITS_TRANSLATER here does nothing, as no DeviceID comes with it: devices send.
+ * Commands run in the write of GITS_CWRITER, or of GITS_CTLR, and are done when it returns. Only
+ * when INVALL and MOVALL go over more than a million LPIs, the rest is done in the next reads, as
+ * a guest that waits for CREADR does them.
  */
 PEAL_PUBLIC uint64_t peal_its_read(struct peal_its *its, uint64_t offset, unsigned size);
 PEAL_PUBLIC void peal_its_write(struct peal_its *its, uint64_t offset, unsigned size,
@@ -263,7 +266,7 @@ PEAL_PUBLIC int peal_its_restore_tables(struct peal_its *its);
 /*
  * Sets a register as the host: the whole of it, at its OFFSET. GITS_CREADR, while the ITS is off,
  * and GITS_IIDR can be set so, too; else it is what the guest's write does. Enabling runs the
- * commands from CREADR to CWRITER.
+ * commands from CREADR to CWRITER, as the guest's write does.
  * -EBUSY: CBASER, CREADR and BASER<n>, while the ITS is on. -ENXIO: no such register. -EINVAL: a
  * CREADR or CWRITER beyond the queue; an IIDR whose Revision, that of the table format, is not 0
  * (the other fields do not matter); a TYPER other than the ITS's; a BASER<n> with another type or

@@ -120,7 +120,8 @@ bool gic_unpend(struct gic_redist *redist, uint32_t intid);
 void gic_command_pend(struct gic_redist *redist, uint32_t intid);
 void gic_command_unpend(struct peal_gic *gic, struct gic_redist *first, uint32_t intid);
 void gic_command_move(struct gic_redist *first, struct gic_redist *to, uint32_t intid);
-void gic_command_move_all(struct gic_redist *from, struct gic_redist *to);
+/* How many it moved. */
+uint32_t gic_command_move_all(struct gic_redist *from, struct gic_redist *to);
 /* LPIs that are pending on REDIST may be some that do not target it. */
 void gic_set_strayed(struct gic_redist *redist);
 void gic_clear_strayed(struct gic_redist *redist);
@@ -264,6 +265,7 @@ struct peal_its {
 	bool aside; /* mappings that are not in use: its_aside_new() */
 	uint64_t commands;
 	uint64_t errors;
+	uint64_t work; /* LPIs that INVALL and MOVALL went over since its_run_queue() was called */
 
 	struct its_send_counters counts[PEAL_EPOCH_SLOTS];
 };
@@ -363,7 +365,7 @@ void its_walk_begin(struct its_walk *walk, const struct its_table *table, uint64
 /* 1 and the first entry of [from, to) that is there; 0; -EFAULT; -E2BIG: out of budget. */
 int its_walk_find(struct its_walk *walk, uint64_t from, uint64_t to, struct its_found *found);
 
-/* its-command.c: runs the queue up to CWRITER. */
+/* its-command.c: runs the queue up to CWRITER, or as much of it as is allowed in one go. */
 void its_run_queue(struct peal_its *its);
 
 #endif

@@ -175,13 +175,10 @@ static int load_head(struct load *load)
 	return r == 0 && ctlr > 1 ? -EINVAL : r;
 }
 
-/* Could an ITS with these registers be on? All commands that it could read are done. */
+/* Could an ITS with these registers be on? */
 static bool may_be_enabled(const struct peal_its *its)
 {
-	uint64_t creadr = get(its, ITS_CREADR);
-
-	return get(its, ITS_CBASER) & get(its, ITS_BASER) & get(its, ITS_BASER + 8) & ITS_VALID &&
-	       (creadr & 1 || creadr == get(its, ITS_CWRITER));
+	return get(its, ITS_CBASER) & get(its, ITS_BASER) & get(its, ITS_BASER + 8) & ITS_VALID;
 }
 
 static int load_collections(struct load *load)

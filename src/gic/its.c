@@ -31,7 +31,7 @@ static uint64_t get(const struct peal_its *its, uint32_t offset)
 static uint64_t read_ctlr(void *owner, const struct peal_reg *reg, unsigned index)
 {
 	const struct peal_its *its = owner;
-	/* Commands are complete when their write returns, so nothing runs now. */
+	/* Nothing runs now; commands may be left. */
 	bool quiescent = !its->enabled ||
 			 (get(its, ITS_CREADR) & PEAL_MASK(19, 5)) == get(its, ITS_CWRITER);
 
@@ -170,6 +170,8 @@ uint64_t peal_its_read(struct peal_its *its, uint64_t offset, unsigned size)
 
 	PEAL_ASSERT(size >= 1 && size <= 8);
 	peal_mutex_lock(&its->mutex);
+	/* What was left of the queue: who waits for it looks at CREADR. */
+	its_run_queue(its);
 	value = peal_reg_bank_read(&its->bank, offset, size);
 	peal_mutex_unlock(&its->mutex);
 	return value;

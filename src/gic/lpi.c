@@ -273,7 +273,10 @@ struct visitor {
 	void (*visit)(const struct visitor *visitor, struct gic_redist *redist, uint32_t word);
 	bool takes; /* VISIT leaves the word empty */
 	union {
-		struct gic_redist *to;
+		struct {
+			struct gic_redist *to;
+			uint32_t *moved;
+		};
 		uint64_t table;
 	};
 };
@@ -501,19 +504,23 @@ static void move_word(const struct visitor *visitor, struct gic_redist *from, ui
 
 	if (!bits)
 		return;
+	*visitor->moved += (uint32_t)__builtin_popcountll(bits);
 	merged = bits & __atomic_fetch_or(&to->pending[word], bits, __ATOMIC_SEQ_CST);
 	announce_bits(to, word, bits & ~merged);
 	for (; merged; merged &= merged - 1)
 		peal_count(&to->counters.merged, 1);
 }
 
-void gic_command_move_all(struct gic_redist *from, struct gic_redist *to)
+uint32_t gic_command_move_all(struct gic_redist *from, struct gic_redist *to)
 {
-	const struct visitor visitor = { .visit = move_word, .takes = true, .to = to };
+	uint32_t moved = 0;
+	const struct visitor visitor = {
+		.visit = move_word, .takes = true, .to = to, .moved = &moved
+	};
 	struct peal_gic *gic = to->gic;
 
 	if (from == to)
-		return;
+		return 0;
 	peal_mutex_lock(&gic->mutex);
 	if (to->lpis_enabled) {
 		gic_set_strayed(to);
@@ -522,4 +529,5 @@ void gic_command_move_all(struct gic_redist *from, struct gic_redist *to)
 		visit_all(from, &visitor);
 	}
 	peal_mutex_unlock(&gic->mutex);
+	return moved;
 }

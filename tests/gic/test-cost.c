@@ -506,6 +506,129 @@ static void a_full_ring_with_24_id_bits_is_quick(void **state)
 	guest_done(&g);
 }
 
+/* ---- a queue that would take for ever ---- */
+
+#define MANY_BITS 22u
+#define MANY      ((1u << MANY_BITS) - LPI)
+
+/* All LPIs pending on redistributor 0, all disabled. */
+static void setup_many(struct guest *g)
+{
+	const struct guest_config c = { .id_bits = MANY_BITS, .nredists = 2 };
+
+	guest_init(g, &c);
+	memset(test_ram_at(&g->ram, g->pending[0], 1u << (MANY_BITS - 3)), 0xff,
+	       1u << (MANY_BITS - 3));
+	guest_start(g);
+	its_map_collections(&g->its[0]);
+}
+
+static void queue_movall(struct guest_its *gi, unsigned count)
+{
+	for (uint64_t n = 0; n < count; n++)
+		its_queue(gi, MOVALL, 0, (n & 1) << 16, (~n & 1) << 16);
+}
+
+static bool all_are_on(const struct guest *g, unsigned redist)
+{
+	for (uint32_t intid = LPI; intid < LPI + MANY; intid += 61) {
+		if (!guest_is_pending(g, redist, intid) || guest_is_pending(g, !redist, intid))
+			return false;
+	}
+	return true;
+}
+
+/* A ring of such commands would hold the ITS for hours: one after the other, as the guest looks. */
+static void commands_that_do_much_are_spread_over_reads(void **state)
+{
+	struct guest g;
+	struct guest_its *gi = &g.its[0];
+	uint32_t start;
+
+	(void)state;
+	setup_many(&g);
+	start = gi->writer;
+	queue_movall(gi, 3);
+	its_queue(gi, SYNC, 0, 0, 0);
+	its_ring(gi);
+	assert_true(all_are_on(&g, 1));
+	assert_int_equal(its_read32(gi, GITS_CTLR), 1); /* not quiescent; and the second has run */
+	assert_true(all_are_on(&g, 0));
+	assert_int_equal(its_read(gi, GITS_CREADR), start + 96);
+	assert_int_equal(its_read(gi, GITS_CREADR), gi->writer);
+	assert_int_equal(its_read32(gi, GITS_CTLR), 1 | QUIESCENT);
+	assert_true(all_are_on(&g, 1));
+	/* Off in the middle: what is left waits until it is on again. */
+	queue_movall(gi, 4);
+	its_ring(gi); /* from 0: nothing to move; and to 0 */
+	assert_true(all_are_on(&g, 0));
+	its_write32(gi, GITS_CTLR, 0);
+	assert_int_equal(its_read32(gi, GITS_CTLR), QUIESCENT);
+	assert_int_equal(its_read(gi, GITS_CREADR), gi->writer - 64);
+	its_write32(gi, GITS_CTLR, 1);
+	assert_true(all_are_on(&g, 1));
+	its_ring(gi);
+	assert_true(all_are_on(&g, 0));
+	assert_int_equal(gi->nerrors, 0);
+	/* And it ends in any state. */
+	queue_movall(gi, 3);
+	its_ring(gi);
+	peal_its_reset(gi->its);
+	assert_int_equal(its_read32(gi, GITS_CTLR), QUIESCENT);
+	guest_done(&g);
+}
+
+/* INVALL counts as the LPIs of the collection, but no more than the whole table is worth. */
+static void invall_of_many_lpis_is_spread_over_reads(void **state)
+{
+	const struct guest_config c = { .id_bits = 24 };
+	struct guest g;
+	struct guest_its *gi = &g.its[0];
+	uint32_t start;
+
+	(void)state;
+	setup(&g, &c);
+	assert_int_equal(its_mapd(gi, 1, 15, gi->itts), 0);
+	map_many(gi, 1, 1, 65536); /* half of them in this collection */
+	start = gi->writer;
+	for (unsigned n = 0; n < 80; n++)
+		its_queue(gi, INVALL, 0, 0, 0);
+	its_ring(gi);
+	/* Two times 32 commands: one in the write, one in the read. */
+	assert_int_equal(its_read(gi, GITS_CREADR), (start + 64 * 32) % gi->queue_size);
+	assert_int_equal(its_read(gi, GITS_CREADR), gi->writer);
+	assert_int_equal(gi->nerrors, 0);
+	guest_done(&g);
+}
+
+/* The rest of a queue goes along with the ITS. */
+static void a_snapshot_carries_commands_that_are_left(void **state)
+{
+	struct guest g;
+	struct guest_its *gi = &g.its[0];
+	size_t size;
+	void *bytes;
+
+	(void)state;
+	setup_many(&g);
+	queue_movall(gi, 3);
+	its_ring(gi);
+	assert_true(all_are_on(&g, 1));
+	size = peal_its_state_size(gi->its);
+	bytes = malloc(size);
+	assert_non_null(bytes);
+	assert_int_equal(peal_its_save(gi->its, bytes, size), 0);
+	peal_its_reset(gi->its);
+	assert_int_equal(peal_its_load(gi->its, bytes, size), 0);
+	assert_true(all_are_on(&g, 1));
+	(void)its_read(gi, GITS_CREADR);
+	assert_true(all_are_on(&g, 0));
+	assert_int_equal(its_read(gi, GITS_CREADR), gi->writer);
+	assert_true(all_are_on(&g, 1));
+	free(bytes);
+	guest_done(&g);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -518,6 +641,9 @@ int main(void)
 		cmocka_unit_test(movall_finds_every_pending_lpi),
 		cmocka_unit_test(a_pending_table_gets_exactly_what_is_pending),
 		cmocka_unit_test(a_full_ring_with_24_id_bits_is_quick),
+		cmocka_unit_test(commands_that_do_much_are_spread_over_reads),
+		cmocka_unit_test(invall_of_many_lpis_is_spread_over_reads),
+		cmocka_unit_test(a_snapshot_carries_commands_that_are_left),
 	};
 
 	return cmocka_run_group_tests_name("gic-cost", tests, NULL, NULL);
