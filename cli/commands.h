@@ -6,6 +6,7 @@
 int run_main(int argc, char **argv);
 int serve_main(int argc, char **argv);
 int probe_main(int argc, char **argv);
+int irq_main(int argc, char **argv);
 int decode_main(int argc, char **argv);
 int trace_main(int argc, char **argv);
 int bench_main(int argc, char **argv);

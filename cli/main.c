@@ -16,6 +16,7 @@ static const struct {
 	{ "run", run_main, "The whole path in one process: a disk image through PCI interrupts" },
 	{ "serve", serve_main, "A device for QEMU and others, over vfio-user" },
 	{ "probe", probe_main, "What a PCI function is and how its interrupts stand" },
+	{ "irq", irq_main, "Rings, masks and counts the interrupts of a served device" },
 	{ "decode", decode_main,
 	  "What a dump of configuration space, or of an ITS's queue, means" },
 	{ "trace", trace_main, "What the ITS of a running machine does, line by line" },

@@ -219,6 +219,25 @@ static void print_irq(const struct peal_vfio_irq_info *info, unsigned index, str
 	pci_out_text(out, "\n");
 }
 
+void vfio_print_irqs(const struct vfio_target *target, struct pci_out *out)
+{
+	struct peal_vfio_device_info device;
+	bool head = true;
+
+	if (peal_vfio_get_info(target->device, &device) < 0)
+		return;
+	for (unsigned i = 0; i < device.num_irqs; i++) {
+		struct peal_vfio_irq_info info;
+
+		if (peal_vfio_irq_info(target->device, i, &info) < 0 || !info.count)
+			continue;
+		if (head)
+			pci_out_text(out, "\t\t%-9s %12s\n", "interrupt", "vectors");
+		head = false;
+		print_irq(&info, i, out);
+	}
+}
+
 /* Regions without size and interrupts without vectors are left out: they are not there. */
 void vfio_print(const struct vfio_target *target, struct pci_out *out)
 {
@@ -240,16 +259,6 @@ void vfio_print(const struct vfio_target *target, struct pci_out *out)
 		head = false;
 		print_region(&info, i, out);
 	}
-	head = true;
-	for (unsigned i = 0; i < device.num_irqs; i++) {
-		struct peal_vfio_irq_info info;
-
-		if (peal_vfio_irq_info(target->device, i, &info) < 0 || !info.count)
-			continue;
-		if (head)
-			pci_out_text(out, "\t\t%-9s %12s\n", "interrupt", "vectors");
-		head = false;
-		print_irq(&info, i, out);
-	}
+	vfio_print_irqs(target, out);
 	pci_out_close(out);
 }

@@ -22,4 +22,7 @@ bool vfio_print_has_config(const struct vfio_target *target);
 /* The limits of the connection, the regions and the interrupts: the member "vfio_user" in JSON. */
 void vfio_print(const struct vfio_target *target, struct pci_out *out);
 
+/* The interrupts alone. */
+void vfio_print_irqs(const struct vfio_target *target, struct pci_out *out);
+
 #endif
