@@ -10,6 +10,7 @@ import signal
 import socket
 import stat
 import subprocess
+import time
 
 from peal import MIB, PATIENCE, PEAL, Skip, case, complains, environment, main, peal
 from served import Client, has_sandbox, path_of, serving
@@ -200,6 +201,75 @@ def a_client_that_talks_nonsense_is_shown_out_and_the_next_is_served(scratch):
         assert client.read(0, 0, 4) == 0x4c4c4542
         client.close()
         assert server.end()[0] == 0
+
+
+# ---- polling ---------------------------------------------------------------------------------
+
+def cpu_seconds(process):
+    """That all threads of a process have used."""
+    total = 0
+    for thread in os.listdir(f"/proc/{process.pid}/task"):
+        try:
+            with open(f"/proc/{process.pid}/task/{thread}/schedstat", encoding="ascii") as file:
+                total += int(file.read().split()[0])
+        except FileNotFoundError as missing:
+            raise Skip("no CPU times of threads (schedstat)") from missing
+    return total / 1e9
+
+
+def sleeps(process):
+    with open(f"/proc/{process.pid}/status", encoding="ascii") as file:
+        return sum(int(line.split()[1]) for line in file
+                   if line.startswith("voluntary_ctxt_switches"))
+
+
+def share_of_cpu(process, seconds, work):
+    """WORK again and again for so long: how much of the time the process ran."""
+    before, began = cpu_seconds(process), time.monotonic()
+    while time.monotonic() - began < seconds:
+        work()
+    return (cpu_seconds(process) - before) / (time.monotonic() - began)
+
+
+@case
+def a_polling_server_sleeps_when_its_client_is_idle(scratch):
+    path = path_of(scratch)
+    with serving("bell", "--poll", "--socket-path", path) as server:
+        server.event("ready")
+        alone = share_of_cpu(server.process, 0.2, lambda: time.sleep(0.05))
+        client = Client(path)
+        busy = share_of_cpu(server.process, 0.5, lambda: client.read(0, 0, 4))
+        time.sleep(0.05)
+        idle = share_of_cpu(server.process, 0.5, lambda: time.sleep(0.05))
+        print(f"# CPU of the server: {alone:.1%} alone, {busy:.1%} busy, {idle:.1%} idle")
+        assert busy > 0.02, busy
+        assert idle < busy / 10 and alone < busy / 10, (alone, busy, idle)
+        # And it is still there.
+        assert client.read(0, 0, 4) == 0x4c4c4542
+        client.close()
+        assert server.end()[0] == 0
+
+
+@case
+def a_polling_server_does_not_sleep_between_requests(scratch):
+    path = path_of(scratch)
+    count = {}
+    for options in ((), ("--poll",)):
+        with serving("bell", "--socket-path", path, *options) as server:
+            server.event("ready")
+            client = Client(path)
+            tries = []
+            # Others may take the CPU from the client for longer than the server looks.
+            for _ in range(10):
+                before = sleeps(server.process)
+                for _ in range(300):
+                    client.read(0, 0, 4)
+                tries.append(sleeps(server.process) - before)
+            count[options] = min(tries)
+            client.close()
+            assert server.end()[0] == 0
+    print(f"# sleeps during 300 requests: {count[()]}, polling {count[('--poll',)]}")
+    assert count[("--poll",)] < count[()] / 2, count
 
 
 # ---- mistakes --------------------------------------------------------------------------------
