@@ -77,6 +77,7 @@ static void open_vector(struct owners *o, bool open)
 static void own_and_leave(struct owners *o, unsigned round)
 {
 	struct one *one = &o->one[round];
+	uint64_t before = __atomic_load_n(&o->delivered, __ATOMIC_RELAXED);
 
 	one->all = o;
 	one->kind = round % 2;
@@ -85,7 +86,8 @@ static void own_and_leave(struct owners *o, unsigned round)
 		peal_host_default()->relax(NULL);
 	__atomic_store_n(&one->open, true, __ATOMIC_SEQ_CST);
 	open_vector(o, true);
-	if (round % 4 < 2)
+	/* It is raised all the time. */
+	while (round % 16 == 0 && __atomic_load_n(&o->delivered, __ATOMIC_RELAXED) == before)
 		peal_host_default()->relax(NULL);
 	if (round % 3 == 0)
 		open_vector(o, false);
@@ -102,10 +104,13 @@ static void owners_thread(void *user, unsigned index)
 		__atomic_store_n(&o->raising, 0, __ATOMIC_RELEASE);
 		return;
 	}
-	while (__atomic_load_n(&o->raising, __ATOMIC_ACQUIRE)) {
+	for (unsigned i = 0; __atomic_load_n(&o->raising, __ATOMIC_ACQUIRE); i++) {
 		for (unsigned v = 0; v < VECTORS; v++)
 			(void)(o->with_msi ? peal_msi_notify(o->msi, v)
 					   : peal_msix_notify(o->f.msix, v));
+		/* Few processors: let the owners have their turn. */
+		if (i % 64 == 0)
+			peal_host_default()->relax(NULL);
 	}
 }
 
