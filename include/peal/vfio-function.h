@@ -42,7 +42,7 @@ struct peal_vfio_function_config {
 	const struct peal_trigger_ops *triggers;
 	void *triggers_user;
 	enum peal_irqset_compat compat;
-	/* The function's DMA (borrowed); NULL: a space of its own. */
+	/* The function's DMA (borrowed); NULL: a space of its own, whose writes can be logged. */
 	struct peal_space *dma;
 };
 
@@ -58,7 +58,9 @@ PEAL_PUBLIC void peal_vfio_function_free(struct peal_vfio_function *vfio);
 
 /*
  * peal_pci_function_load() of its function while it is a device: interrupts that the user enabled
- * stay so. A table entry that comes as after a reset counts as not written by the user.
+ * stay so. A table entry that comes as after a reset counts as not written by the user. When MSI-X
+ * was enabled where the state was saved, the next enabling here does not forget the Mask bits.
+ * Devices with struct peal_pci_state_ops are better moved by peal_vfio_mig_set_state().
  */
 PEAL_PUBLIC int peal_vfio_function_load(struct peal_vfio_function *vfio, const void *bytes,
 					size_t size);

@@ -13,8 +13,9 @@
  * Lock order: the irqset's mutex → the mutex here (configuration writes, resets) → the function's.
  * With the latter two held, the irqset is only called where it takes no lock.
  */
+#include "function.h"
+
 #include <peal/bits.h>
-#include <peal/vfio-function.h>
 
 #define PCI_COMMAND              0x04u
 #define PCI_COMMAND_INTX_DISABLE 0x0400u
@@ -32,30 +33,6 @@
 #define MSI_MULTIPLE_SHIFT 4u
 #define MSI_MULTIPLE       0x0070u
 #define MSIX_ENABLE        0x8000u
-
-struct peal_vfio_function {
-	struct peal_vfio_device device; /* first */
-	const struct peal_host *host;
-	struct peal_pci_function *function;
-	struct peal_pci_bus *bus;
-	struct peal_irqset *irqset;
-	struct peal_space *dma;
-	bool own_dma;
-	bool plugged;
-	bool owns_msix;
-	bool owns_msi;
-	uint32_t config_size;
-	struct peal_mutex mutex;
-	/* Message Control by index, 0: no such capability; under the mutex what stands in it. */
-	uint32_t control_at[PEAL_VFIO_IRQS];
-	unsigned active; /* MSI, MSIX or NONE */
-	unsigned multiple;
-};
-
-static struct peal_vfio_function *vfio_of(struct peal_vfio_device *device)
-{
-	return peal_container_of(device, struct peal_vfio_function, device);
-}
 
 /* ---- Message Control, under the mutex ---- */
 
@@ -136,8 +113,10 @@ static int source_enable(void *user, unsigned index, unsigned count)
 	peal_mutex_lock(&vfio->mutex);
 	vfio->active = index;
 	vfio->multiple = multiple_of(count);
-	if (index == PEAL_VFIO_IRQ_MSIX)
+	/* The masks that came with a state whose user had it enabled are those of this user. */
+	if (index == PEAL_VFIO_IRQ_MSIX && !vfio->keep_masks)
 		peal_msix_forget_masks(peal_pci_function_msix(vfio->function));
+	vfio->keep_masks = false;
 	turn_on(vfio);
 	peal_mutex_unlock(&vfio->mutex);
 	return 0;
@@ -155,12 +134,14 @@ static void source_disable(void *user, unsigned index)
 	peal_mutex_unlock(&vfio->mutex);
 }
 
+/* A device that is stopped has all vectors closed: what is raised pends until it starts. */
 static void set_open(struct peal_vfio_function *vfio, unsigned index, unsigned vector, bool open)
 {
-	if (index == PEAL_VFIO_IRQ_MSIX)
-		peal_msix_open(peal_pci_function_msix(vfio->function), vector, open);
-	else
-		peal_msi_open(peal_pci_function_msi(vfio->function), vector, open);
+	peal_mutex_lock(&vfio->mutex);
+	vfio_function_set_wanted(vfio, index, vector, open);
+	if (!open || !vfio->stopped)
+		vfio_function_open(vfio, index, vector, open);
+	peal_mutex_unlock(&vfio->mutex);
 }
 
 static int source_open(void *user, unsigned index, unsigned vector)
@@ -230,10 +211,11 @@ static const struct peal_msi_sink_ops no_sink = { .deliver = deliver_nowhere };
 
 static void intx(void *user, unsigned pin, bool asserted)
 {
-	const struct peal_vfio_function *vfio = user;
+	struct peal_vfio_function *vfio = user;
 
 	(void)pin;
-	peal_irqset_set_intx_line(vfio->irqset, asserted);
+	if (!__atomic_load_n(&vfio->stopped, __ATOMIC_SEQ_CST))
+		peal_irqset_set_intx_line(vfio->irqset, asserted);
 }
 
 /* ---- regions ---- */
@@ -353,23 +335,34 @@ static int set_irqs(struct peal_vfio_device *device, const struct peal_irqset_re
 	return peal_irqset_set(vfio_of(device)->irqset, request, data, size);
 }
 
+static void reset_function(void *user)
+{
+	struct peal_vfio_function *vfio = user;
+
+	peal_mutex_lock(&vfio->mutex);
+	peal_pci_function_reset(vfio->function);
+	vfio->keep_masks = false;
+	settle(vfio, 0, 0);
+	peal_mutex_unlock(&vfio->mutex);
+}
+
 static int reset(struct peal_vfio_device *device)
 {
 	struct peal_vfio_function *vfio = vfio_of(device);
 
-	peal_mutex_lock(&vfio->mutex);
-	peal_pci_function_reset(vfio->function);
-	settle(vfio, 0, 0);
-	peal_mutex_unlock(&vfio->mutex);
+	vfio_migration_reset(&vfio->migration, reset_function);
 	return 0;
 }
 
 int peal_vfio_function_load(struct peal_vfio_function *vfio, const void *bytes, size_t size)
 {
+	const struct peal_msix *msix = peal_pci_function_msix(vfio->function);
 	int r;
 
 	peal_mutex_lock(&vfio->mutex);
 	r = peal_pci_function_load(vfio->function, bytes, size);
+	if (r == 0 && vfio->active == PEAL_VFIO_IRQ_NONE)
+		vfio->keep_masks = msix && peal_msix_is_enabled(msix);
 	settle(vfio, 0, 0);
 	peal_mutex_unlock(&vfio->mutex);
 	return r;
@@ -412,6 +405,17 @@ static const struct peal_vfio_device_ops device_ops = {
 	.dma_map = dma_map,
 	.dma_unmap = dma_unmap,
 	.free = device_free,
+	.feature_probe = vfio_function_feature_probe,
+	.migration_flags = vfio_function_migration_flags,
+	.mig_get_state = vfio_function_mig_get_state,
+	.mig_set_state = vfio_function_mig_set_state,
+	.mig_read = vfio_function_mig_read,
+	.mig_write = vfio_function_mig_write,
+	.dma_log_start = vfio_function_dma_log_start,
+	.dma_log_stop = vfio_function_dma_log_stop,
+	.dma_log_report = vfio_function_dma_log_report,
+	.io_fds = vfio_function_io_fds,
+	.io_release = vfio_function_io_release,
 };
 
 /* ---- life ---- */
@@ -464,11 +468,19 @@ static int make_irqset(struct peal_vfio_function *vfio,
 static int make_spaces(struct peal_vfio_function *vfio,
 		       const struct peal_vfio_function_config *config)
 {
-	const struct peal_space_config space = { .host = config->host };
+	const struct peal_space_config space = {
+		.host = config->host,
+		.dirty = vfio_dma_log_write,
+		.user = &vfio->log,
+	};
+	int r;
 
 	vfio->own_dma = !config->dma;
 	vfio->dma = config->dma;
-	return vfio->own_dma ? peal_space_new(&vfio->dma, &space) : 0;
+	if (!vfio->own_dma)
+		return 0;
+	r = peal_space_new(&vfio->dma, &space);
+	return r == 0 ? vfio_dma_log_init(&vfio->log, config->host, vfio->dma) : r;
 }
 
 static int make_bus(struct peal_vfio_function *vfio)
@@ -518,7 +530,12 @@ int peal_vfio_function_new(struct peal_vfio_function **ret,
 	vfio->host = config->host;
 	vfio->function = config->function;
 	vfio->active = PEAL_VFIO_IRQ_NONE;
+	vfio->triggers = config->triggers;
+	vfio->triggers_user = config->triggers_user;
+	vfio->ops = peal_pci_function_device_ops(config->function, &vfio->user);
 	r = peal_mutex_init(&vfio->mutex, config->host);
+	if (r == 0)
+		r = vfio_function_migration_init(vfio);
 	if (r == 0)
 		r = make_spaces(vfio, config);
 	if (r == 0)
@@ -540,6 +557,7 @@ void peal_vfio_function_free(struct peal_vfio_function *vfio)
 {
 	if (!vfio)
 		return;
+	vfio_function_io_release(&vfio->device);
 	if (vfio->irqset)
 		peal_irqset_disable(vfio->irqset);
 	if (vfio->owns_msi)
@@ -548,10 +566,15 @@ void peal_vfio_function_free(struct peal_vfio_function *vfio)
 		(void)peal_msix_set_owner(peal_pci_function_msix(vfio->function), NULL, NULL);
 	if (vfio->plugged)
 		peal_pci_bus_unplug(vfio->bus, vfio->function);
+	if (vfio->stopped)
+		vfio->ops->state->stop(vfio->user, false);
 	peal_pci_bus_free(vfio->bus);
 	peal_irqset_free(vfio->irqset);
+	vfio_dma_log_done(&vfio->log);
 	if (vfio->own_dma)
 		peal_space_free(vfio->dma);
+	vfio_migration_done(&vfio->migration);
+	peal_mutex_done(&vfio->io.mutex);
 	peal_mutex_done(&vfio->mutex);
 	peal_free(vfio->host, vfio, sizeof(*vfio));
 }

@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The log of DMA: exact for one writer against a model, and for many beside who reports. */
+#include <peal/vfio.h>
+
+#include "support.h"
+#include "vfio/dma-log.h"
+
+#define PAGE  4096u
+#define CHUNK (UINT64_C(32768) * PAGE)
+
+struct rig {
+	struct test_host host;
+	struct peal_space *space;
+	struct vfio_dma_log log;
+};
+
+static void rig_init(struct rig *rig)
+{
+	struct peal_space_config config = { .dirty = vfio_dma_log_write };
+
+	memset(rig, 0, sizeof(*rig));
+	test_host_init(&rig->host);
+	config.host = &rig->host.host;
+	config.user = &rig->log;
+	assert_int_equal(peal_space_new(&rig->space, &config), 0);
+	assert_int_equal(vfio_dma_log_init(&rig->log, &rig->host.host, rig->space), 0);
+}
+
+static void rig_done(struct rig *rig)
+{
+	vfio_dma_log_done(&rig->log);
+	peal_space_free(rig->space);
+	test_host_done(&rig->host);
+}
+
+static void rig_start(struct rig *rig, uint64_t page_size)
+{
+	assert_int_equal(vfio_dma_log_start(&rig->log, &page_size, NULL, 0), 0);
+}
+
+/* The bits of up to 64 units from IOVA. */
+static uint64_t report(struct rig *rig, uint64_t iova, uint64_t size, uint64_t page_size)
+{
+	const struct peal_vfio_range range = { iova, size };
+	uint64_t bits = 0;
+
+	assert_int_equal(peal_vfio_dma_log_words(size, page_size), 1);
+	assert_int_equal(vfio_dma_log_report(&rig->log, &range, page_size, &bits), 0);
+	return bits;
+}
+
+static void pages_that_were_written_are_told_once(void **state)
+{
+	struct rig rig;
+
+	(void)state;
+	rig_init(&rig);
+	vfio_dma_log_write(&rig.log, 0, PAGE); /* off: nobody hears it */
+	rig_start(&rig, PAGE);
+	assert_int_equal(report(&rig, 0, 64 * PAGE, PAGE), 0);
+	vfio_dma_log_write(&rig.log, 5 * PAGE, 1);
+	vfio_dma_log_write(&rig.log, 7 * PAGE + 4095, 2);
+	vfio_dma_log_write(&rig.log, 20 * PAGE, 3 * PAGE);
+	assert_int_equal(report(&rig, 0, 64 * PAGE, PAGE), 0x7001a0);
+	assert_int_equal(report(&rig, 0, 64 * PAGE, PAGE), 0);
+	/* Another range is told on its own. */
+	vfio_dma_log_write(&rig.log, 3 * PAGE, 2 * PAGE);
+	assert_int_equal(report(&rig, 4 * PAGE, 8 * PAGE, PAGE), 1);
+	assert_int_equal(report(&rig, 0, 64 * PAGE, PAGE), 8);
+	rig_done(&rig);
+}
+
+static void units_may_be_larger_or_smaller_than_pages(void **state)
+{
+	struct rig rig;
+
+	(void)state;
+	rig_init(&rig);
+	rig_start(&rig, PAGE);
+	vfio_dma_log_write(&rig.log, 5 * PAGE, 1);
+	assert_int_equal(report(&rig, 0, 64 * PAGE, 4 * PAGE), 2);
+	vfio_dma_log_write(&rig.log, 5 * PAGE, 1);
+	assert_int_equal(report(&rig, 4 * PAGE, 4 * PAGE, 512), 0xff00);
+	vfio_dma_log_write(&rig.log, 5 * PAGE, 1);
+	assert_int_equal(report(&rig, 0, UINT64_MAX, UINT64_C(1) << 63), 1);
+	vfio_dma_log_write(&rig.log, UINT64_MAX - 1, 2);
+	assert_int_equal(report(&rig, 1, UINT64_MAX, UINT64_C(1) << 63), 2);
+	rig_done(&rig);
+}
+
+/* A page of which a report covers a part is told there, and again with the rest. */
+static void part_of_a_page_does_not_take_the_rest(void **state)
+{
+	struct rig rig;
+
+	(void)state;
+	rig_init(&rig);
+	rig_start(&rig, PAGE);
+	vfio_dma_log_write(&rig.log, 2 * PAGE, 1);
+	assert_int_equal(report(&rig, 2 * PAGE + 512, 1024, 512), 3);
+	assert_int_equal(report(&rig, 2 * PAGE, 1024, 512), 3);
+	assert_int_equal(report(&rig, 2 * PAGE, PAGE, PAGE), 1);
+	assert_int_equal(report(&rig, 2 * PAGE, PAGE, PAGE), 0);
+	/* Bits count from where the range begins. */
+	vfio_dma_log_write(&rig.log, 9 * PAGE, PAGE);
+	assert_int_equal(report(&rig, 2 * PAGE + 100, 20 * PAGE, PAGE), 1u << 6 | 1u << 7);
+	rig_done(&rig);
+}
+
+static void the_page_size_is_the_hint_or_more(void **state)
+{
+	static const struct {
+		uint64_t hint, answer;
+		int r;
+	} rows[] = {
+		{ 1, PAGE, 0 },
+		{ 512, PAGE, 0 },
+		{ PAGE, PAGE, 0 },
+		{ 2 << 20, 2 << 20, 0 },
+		{ 0, 0, -EINVAL },
+		{ 4097, 4097, -EINVAL },
+		{ UINT64_C(1) << 63, UINT64_C(1) << 63, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < PEAL_COUNT_OF(rows); i++) {
+		uint64_t page_size = rows[i].hint;
+		struct rig rig;
+
+		rig_init(&rig);
+		assert_int_equal(vfio_dma_log_start(&rig.log, &page_size, NULL, 0), rows[i].r);
+		assert_int_equal(page_size, rows[i].answer);
+		if (rows[i].r == 0) {
+			const struct peal_vfio_range all = { 0, UINT64_C(1) << 63 };
+			uint64_t bits = 0;
+
+			vfio_dma_log_write(&rig.log, 12345, 1);
+			assert_int_equal(
+				vfio_dma_log_report(&rig.log, &all, UINT64_C(1) << 62, &bits), 0);
+			assert_int_equal(bits, page_size > UINT64_C(1) << 62 ? 3 : 1);
+		}
+		rig_done(&rig);
+	}
+}
+
+static void what_makes_no_sense_is_refused(void **state)
+{
+	static const struct peal_vfio_range bad[] = { { 0, 0 },
+						      { UINT64_MAX, 2 },
+						      { 1, UINT64_MAX } };
+	struct peal_vfio_range many[VFIO_DMA_LOG_RANGES + 1];
+	const struct peal_vfio_range good = { 0, PAGE };
+	uint64_t page_size = PAGE, bits = 0;
+	struct rig rig;
+
+	(void)state;
+	rig_init(&rig);
+	assert_int_equal(vfio_dma_log_stop(&rig.log), -EINVAL);
+	assert_int_equal(vfio_dma_log_report(&rig.log, &good, PAGE, &bits), -EINVAL);
+	for (size_t i = 0; i < 2; i++)
+		assert_int_equal(vfio_dma_log_start(&rig.log, &page_size, &bad[i], 1), -EINVAL);
+	for (size_t i = 0; i < PEAL_COUNT_OF(many); i++)
+		many[i] = good;
+	assert_int_equal(vfio_dma_log_start(&rig.log, &page_size, many, PEAL_COUNT_OF(many)),
+			 -E2BIG);
+	assert_int_equal(vfio_dma_log_start(&rig.log, &page_size, many, PEAL_COUNT_OF(many) - 1),
+			 0);
+	assert_int_equal(vfio_dma_log_start(&rig.log, &page_size, NULL, 0), -EINVAL);
+	for (size_t i = 0; i < 2; i++)
+		assert_int_equal(vfio_dma_log_report(&rig.log, &bad[i], PAGE, &bits), -EINVAL);
+	assert_int_equal(vfio_dma_log_report(&rig.log, &good, 0, &bits), -EINVAL);
+	assert_int_equal(vfio_dma_log_report(&rig.log, &good, 3, &bits), -EINVAL);
+	assert_int_equal(vfio_dma_log_stop(&rig.log), 0);
+	assert_int_equal(vfio_dma_log_stop(&rig.log), -EINVAL);
+	test_host_fail_in(&rig.host, 0);
+	assert_int_equal(vfio_dma_log_start(&rig.log, &page_size, NULL, 0), -ENOMEM);
+	assert_int_equal(bits, 0);
+	rig_done(&rig);
+}
+
+/* ---- against a model ---- */
+
+#define MODEL_PAGES 4096u
+#define REGIONS     8u
+
+/* Pages of the model lie in REGIONS places, far from each other. */
+static uint64_t address_of(unsigned page)
+{
+	return (page / (MODEL_PAGES / REGIONS)) * UINT64_C(0x1234560000000) +
+	       (page % (MODEL_PAGES / REGIONS)) * (uint64_t)PAGE + CHUNK - 100 * PAGE;
+}
+
+static void log_is_exact(void **state)
+{
+	static bool dirty[MODEL_PAGES];
+	uint64_t random = 1;
+	struct rig rig;
+
+	(void)state;
+	rig_init(&rig);
+	rig_start(&rig, PAGE);
+	memset(dirty, 0, sizeof(dirty));
+	for (unsigned step = 0; step < 20000; step++) {
+		unsigned page = (unsigned)test_random_below(&random, MODEL_PAGES);
+		unsigned room = MODEL_PAGES / REGIONS - page % (MODEL_PAGES / REGIONS);
+		unsigned count = (unsigned)test_random_below(&random, 200) + 1;
+		struct peal_vfio_range range;
+		uint64_t bitmap[4] = { 0 };
+
+		count = count < room ? count : room;
+		if (test_random(&random) % 3) {
+			uint64_t skip = test_random_below(&random, PAGE);
+
+			vfio_dma_log_write(&rig.log, address_of(page) + skip,
+					   count * (uint64_t)PAGE - skip);
+			memset(dirty + page, true, count);
+			continue;
+		}
+		range = (struct peal_vfio_range){ address_of(page), count * (uint64_t)PAGE };
+		assert_int_equal(vfio_dma_log_report(&rig.log, &range, PAGE, bitmap), 0);
+		for (unsigned i = 0; i < 256; i++) {
+			bool bit = bitmap[i / 64] >> i % 64 & 1;
+
+			assert_int_equal(bit, i < count && dirty[page + i]);
+		}
+		memset(dirty + page, false, count);
+	}
+	rig_done(&rig);
+}
+
+/* Writes all over the place: everything is said to be written rather than anything forgotten. */
+static void a_full_log_says_everything(void **state)
+{
+	struct rig rig;
+	int64_t bytes;
+
+	(void)state;
+	rig_init(&rig);
+	rig_start(&rig, PAGE);
+	bytes = rig.host.bytes;
+	assert_in_range(bytes, 1, 32 << 20);
+	for (uint64_t chunk = 0; chunk < 2 * VFIO_DMA_LOG_SLOTS; chunk++)
+		vfio_dma_log_write(&rig.log, chunk * CHUNK, 1);
+	assert_int_equal(rig.host.bytes, bytes);
+	assert_int_equal(report(&rig, 5 * CHUNK, 20 * PAGE, PAGE), 0xfffff);
+	assert_int_equal(report(&rig, 7 * CHUNK + PAGE, 64 * PAGE, PAGE), UINT64_MAX);
+	assert_int_equal(vfio_dma_log_stop(&rig.log), 0);
+	rig_start(&rig, PAGE);
+	assert_int_equal(report(&rig, 5 * CHUNK, 20 * PAGE, PAGE), 0);
+	rig_done(&rig);
+}
+
+/* ---- with threads ---- */
+
+#define WRITERS 3u
+#define WORDS   4096u /* of memory, 8 pages */
+#define WRITES  3000u
+#define ROUNDS  30u
+
+struct race {
+	struct rig rig;
+	uint64_t memory[WORDS];
+	uint64_t copy[WORDS]; /* what who migrates has */
+	uint32_t writers;
+};
+
+/* Each writer counts up words of its own, all over the pages. */
+static void write_words(struct race *race, unsigned index)
+{
+	uint64_t random = index + 1;
+
+	for (uint64_t value = 1; value <= WRITES; value++) {
+		uint64_t word = test_random_below(&random, WORDS / WRITERS) * WRITERS + index, size;
+		unsigned token = peal_space_enter(race->rig.space);
+		uint64_t *at =
+			peal_space_translate(race->rig.space, 8 * word, PEAL_MEM_WRITE, &size);
+
+		thread_assert(at);
+		__atomic_store_n(at, value, __ATOMIC_RELAXED);
+		peal_space_dirty(race->rig.space, 8 * word, 8);
+		peal_space_leave(race->rig.space, token);
+	}
+	(void)__atomic_fetch_sub(&race->writers, 1, __ATOMIC_SEQ_CST);
+}
+
+static void copy_page(struct race *race, unsigned page)
+{
+	for (unsigned i = 512 * page; i < 512 * (page + 1); i++)
+		race->copy[i] = __atomic_load_n(&race->memory[i], __ATOMIC_RELAXED);
+}
+
+static void copy_dirty(struct race *race)
+{
+	const struct peal_vfio_range range = { 0, sizeof(race->memory) };
+	uint64_t bits = 0;
+
+	thread_assert(vfio_dma_log_report(&race->rig.log, &range, PAGE, &bits) == 0);
+	for (unsigned page = 0; page < WORDS / 512; page++) {
+		if (bits >> page & 1)
+			copy_page(race, page);
+	}
+}
+
+static void write_or_migrate(void *user, unsigned index)
+{
+	struct race *race = user;
+	uint64_t page_size = PAGE;
+
+	if (index < WRITERS) {
+		write_words(race, index);
+		return;
+	}
+	thread_assert(vfio_dma_log_start(&race->rig.log, &page_size, NULL, 0) == 0);
+	for (unsigned page = 0; page < WORDS / 512; page++)
+		copy_page(race, page);
+	while (__atomic_load_n(&race->writers, __ATOMIC_SEQ_CST))
+		copy_dirty(race);
+	copy_dirty(race);
+	thread_assert(vfio_dma_log_stop(&race->rig.log) == 0);
+}
+
+static void a_copy_by_the_log_misses_nothing(void **state)
+{
+	struct race *race = calloc(1, sizeof(*race));
+
+	(void)state;
+	assert_non_null(race);
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		rig_init(&race->rig);
+		assert_int_equal(peal_space_map(race->rig.space, 0, sizeof(race->memory),
+						race->memory, PEAL_MEM_RW),
+				 0);
+		race->writers = WRITERS;
+		test_threads(WRITERS + 1, write_or_migrate, race);
+		assert_memory_equal(race->copy, race->memory, sizeof(race->memory));
+		rig_done(&race->rig);
+	}
+	free(race);
+}
+
+/* On and off beside writes: nobody uses a log that is gone. */
+static void switch_on_and_off(void *user, unsigned index)
+{
+	struct race *race = user;
+	uint64_t page_size = PAGE;
+
+	if (index < WRITERS) {
+		write_words(race, index);
+		return;
+	}
+	while (__atomic_load_n(&race->writers, __ATOMIC_SEQ_CST)) {
+		thread_assert(vfio_dma_log_start(&race->rig.log, &page_size, NULL, 0) == 0);
+		thread_assert(vfio_dma_log_stop(&race->rig.log) == 0);
+	}
+}
+
+static void log_can_go_while_it_is_written(void **state)
+{
+	struct race *race = calloc(1, sizeof(*race));
+
+	(void)state;
+	assert_non_null(race);
+	rig_init(&race->rig);
+	assert_int_equal(peal_space_map(race->rig.space, 0, sizeof(race->memory), race->memory,
+					PEAL_MEM_RW),
+			 0);
+	race->writers = WRITERS;
+	test_threads(WRITERS + 1, switch_on_and_off, race);
+	rig_done(&race->rig);
+	free(race);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(pages_that_were_written_are_told_once),
+		cmocka_unit_test(units_may_be_larger_or_smaller_than_pages),
+		cmocka_unit_test(part_of_a_page_does_not_take_the_rest),
+		cmocka_unit_test(the_page_size_is_the_hint_or_more),
+		cmocka_unit_test(what_makes_no_sense_is_refused),
+		cmocka_unit_test(log_is_exact),
+		cmocka_unit_test(a_full_log_says_everything),
+		cmocka_unit_test(a_copy_by_the_log_misses_nothing),
+		cmocka_unit_test(log_can_go_while_it_is_written),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
