@@ -127,6 +127,11 @@ struct peal_virtio;
  *	never twice at a time for one queue. It may block on its backend: a reset waits for it.
  *	It may leave chains in the ring and ask for another call with peal_virtio_kick().
  *
+ * state_size, save, load: what the class has to take along when the device is migrated, of a size
+ *	that is always the same; while no queue is served. load: -EINVAL and nothing changed: not
+ *	such a state, or the device here is another; negotiated is called after it. All three or
+ *	none: a class with a reset and without these is not migrated.
+ *
  * All but process are called with the device's lock held, out of register accesses: they call no
  * function of the device.
  */
@@ -136,6 +141,9 @@ struct peal_virtio_class_ops {
 	void (*config_write)(void *user, uint32_t offset, unsigned size, uint64_t value);
 	void (*reset)(void *user);
 	void (*process)(void *user, unsigned queue, struct peal_vring *ring);
+	size_t (*state_size)(void *user);
+	void (*save)(void *user, uint8_t *bytes);
+	int (*load)(void *user, const uint8_t *bytes, size_t size);
 };
 
 #define PEAL_VIRTIO_QUEUES_MAX       1024u

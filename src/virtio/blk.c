@@ -320,10 +320,34 @@ static void process(void *user, unsigned index, struct peal_vring *ring)
 
 /* ---- life ---- */
 
+/* The medium is elsewhere; that it is the same one is up to whoever migrates, its size is not. */
+static size_t state_size(void *user)
+{
+	(void)user;
+	return sizeof(uint64_t);
+}
+
+static void save(void *user, uint8_t *bytes)
+{
+	const struct peal_virtio_blk *blk = user;
+
+	peal_store_le(bytes, sizeof(uint64_t), blk->sectors);
+}
+
+static int load(void *user, const uint8_t *bytes, size_t size)
+{
+	const struct peal_virtio_blk *blk = user;
+
+	return size == sizeof(uint64_t) && peal_load_le(bytes, size) == blk->sectors ? 0 : -EINVAL;
+}
+
 static const struct peal_virtio_class_ops class_ops = {
 	.negotiated = negotiated,
 	.config_read = config_read,
 	.process = process,
+	.state_size = state_size,
+	.save = save,
+	.load = load,
 };
 
 static int init_queues(struct peal_virtio_blk *blk)

@@ -74,6 +74,7 @@ struct peal_virtio {
 	bool kick_all; /* when the mutex is free again */
 
 	/* Without the mutex too: */
+	uint32_t paused; /* no queue is served, whatever happens (state.c) */
 	uint32_t status;
 	uint32_t isr;
 	struct peal_mutex intx_mutex; /* leaf: the line follows the ISR */
@@ -99,6 +100,9 @@ void virtio_queue_done(struct virtio_queue *queue);
 
 /* Begins to be served, with a fresh ring, if the driver enabled it. */
 void virtio_queue_start(struct virtio_queue *queue);
+
+/* The same with a ring of which the first entries up to INDEX have been done. */
+void virtio_queue_resume(struct virtio_queue *queue, uint16_t index);
 
 /* Is not served any more, and whoever did is out of the ring. */
 void virtio_queue_stop(struct virtio_queue *queue);
@@ -142,6 +146,15 @@ static inline uint8_t virtio_status(const struct peal_virtio *device)
 static inline uint64_t virtio_negotiated(const struct peal_virtio *device)
 {
 	return device->driver_features[0] | (uint64_t)device->driver_features[1] << 32;
+}
+
+/* ---- state.c ---- */
+
+extern const struct peal_pci_state_ops virtio_state_ops;
+
+static inline bool virtio_is_paused(const struct peal_virtio *device)
+{
+	return __atomic_load_n(&device->paused, __ATOMIC_SEQ_CST);
 }
 
 /* ---- pci.c ---- */

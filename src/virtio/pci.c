@@ -119,9 +119,31 @@ static void function_bus_master(void *user, bool enabled)
 	}
 }
 
+static void function_doorbells(void *user, struct peal_pci_doorbells *ret)
+{
+	const struct peal_virtio *device = user;
+
+	*ret = (struct peal_pci_doorbells){
+		.bar = VIRTIO_BAR,
+		.offset = VIRTIO_BAR_NOTIFY,
+		.stride = VIRTIO_NOTIFY_MULTIPLIER,
+		.count = device->config.num_queues,
+		.size = 2, /* §4.1.5.2: the 16 bits of the queue's number */
+	};
+}
+
 static const struct peal_pci_function_ops function_ops = {
 	.reset = function_reset,
 	.bus_master = function_bus_master,
+	.state = &virtio_state_ops,
+	.doorbells = function_doorbells,
+};
+
+/* Of a class that has a state and does not say how it is saved. */
+static const struct peal_pci_function_ops function_ops_without_state = {
+	.reset = function_reset,
+	.bus_master = function_bus_master,
+	.doorbells = function_doorbells,
 };
 
 static const struct peal_pci_bar_ops bar_ops = {
@@ -290,7 +312,7 @@ int virtio_pci_init(struct peal_virtio *device)
 		.revision_id = 1,
 		.interrupt_pin = 1,
 		.class_code = c->class_code,
-		.ops = &function_ops,
+		.ops = !c->ops->reset || c->ops->save ? &function_ops : &function_ops_without_state,
 		.user = device,
 	};
 	int r = peal_pci_function_new(&device->function, &config);

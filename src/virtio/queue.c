@@ -40,6 +40,11 @@ static bool is_live(const struct virtio_queue *queue)
 
 void virtio_queue_start(struct virtio_queue *queue)
 {
+	virtio_queue_resume(queue, 0);
+}
+
+void virtio_queue_resume(struct virtio_queue *queue, uint16_t index)
+{
 	uint64_t features = virtio_negotiated(queue->device);
 	const struct peal_vring_config config = {
 		.desc_address = queue->addresses[0],
@@ -54,6 +59,7 @@ void virtio_queue_start(struct virtio_queue *queue)
 		return;
 	peal_mutex_lock(&queue->mutex);
 	peal_vring_start(&queue->ring, &config);
+	peal_vring_resume(&queue->ring, index);
 	__atomic_store_n(&queue->live, true, __ATOMIC_SEQ_CST);
 	peal_mutex_unlock(&queue->mutex);
 }
@@ -95,12 +101,14 @@ static bool enter(struct virtio_queue *queue)
 	struct peal_pci_function *function = queue->device->function;
 	struct peal_space *space;
 
-	if (!is_live(queue) || !peal_pci_function_is_bus_master(function))
+	if (!is_live(queue) || virtio_is_paused(queue->device) ||
+	    !peal_pci_function_is_bus_master(function))
 		return false;
 	peal_mutex_lock(&queue->mutex);
 	/* Asked for under the mutex: who turned Bus Master off waits for it then. */
 	space = peal_pci_function_dma(function);
-	if (is_live(queue) && space && peal_vring_begin(&queue->ring, space))
+	if (is_live(queue) && !virtio_is_paused(queue->device) && space &&
+	    peal_vring_begin(&queue->ring, space))
 		return true;
 	leave(queue);
 	return false;
@@ -137,7 +145,8 @@ bool virtio_queue_serve(struct virtio_queue *queue)
 	if (!enter(queue))
 		return false;
 	peal_vring_quiet(&queue->ring);
-	for (unsigned n = 0; n < BATCHES_AT_ONCE && is_live(queue); n++) {
+	for (unsigned n = 0;
+	     n < BATCHES_AT_ONCE && is_live(queue) && !virtio_is_paused(queue->device); n++) {
 		if (!peal_vring_look(&queue->ring) || !serve_batch(queue))
 			break;
 		served = true;

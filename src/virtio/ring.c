@@ -32,6 +32,13 @@ void peal_vring_start(struct peal_vring *ring, const struct peal_vring_config *c
 	ring->event_idx = config->event_idx;
 }
 
+void peal_vring_resume(struct peal_vring *ring, uint16_t index)
+{
+	PEAL_ASSERT(!ring->space);
+	ring->next_avail = ring->seen_avail = index;
+	ring->next_used = ring->published = index;
+}
+
 void peal_vring_break(struct peal_vring *ring, enum peal_vring_fault fault)
 {
 	PEAL_ASSERT(fault != PEAL_VRING_OK && fault < PEAL_VRING_FAULTS);

@@ -64,6 +64,9 @@ struct peal_vring_config {
 
 void peal_vring_start(struct peal_vring *ring, const struct peal_vring_config *config);
 
+/* A ring that was just started goes on at INDEX: all before it is done, nothing is in flight. */
+void peal_vring_resume(struct peal_vring *ring, uint16_t index);
+
 /* Enters a section of SPACE and finds the ring in it. False: the ring is broken; no section. */
 bool peal_vring_begin(struct peal_vring *ring, struct peal_space *space);
 
