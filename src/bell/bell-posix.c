@@ -2,18 +2,17 @@
 /*
  * The bell device; its registers are described in <peal/bell.h>.
  *
- * The rounds are the thread's: it copies the program under the mutex and rings without it, looking
- * before each ring whether the program is still the same. Who stops waits until the thread says
- * that it has seen it, so that nothing rings after the write.
+ * The rounds are the thread's: it rings without the mutex, looking before each ring whether it shall
+ * go on. Who wants something else of it waits first until it says that it has stopped, and where:
+ * so nothing rings after the write, and a device that is stopped goes on with the next vector.
  *
- * Lock order: registers (mutex) → nothing; the INTx mutex is a leaf, with only the function's INTx
- * below. A ring is made with neither of the device's mutexes held, but that of a register access.
+ * Lock order: registers (mutex) → control → rounds; the INTx mutex is a leaf, with only the
+ * function's INTx below. A ring is made with neither of the device's mutexes held, but that of a
+ * register access.
  */
-#include <pthread.h>
 #include <signal.h>
 #include <time.h>
 
-#include <peal/bell.h>
 #include <peal/bits.h>
 
 #include "bell.h"
@@ -22,45 +21,10 @@
 #define US         UINT64_C(1000)
 #define SECOND     UINT64_C(1000000000)
 
-struct program {
-	uint32_t first;
-	uint32_t count;
-	uint32_t rounds;
-	uint32_t period; /* µs */
-};
-
-struct peal_bell {
-	const struct peal_host *host;
-	struct peal_pci_function *function;
-	struct peal_msix *msix;
-	struct peal_msi *msi;
-	unsigned vectors;
-	struct peal_reg_bank bank;
-	uint8_t image[BELL_REGS_SIZE] __attribute__((aligned(8)));
-	struct peal_mutex mutex; /* registers */
-
-	uint32_t cause;
-	struct peal_mutex intx_mutex;
-
-	/* The rounds. */
-	pthread_mutex_t rounds_mutex;
-	pthread_cond_t changed;
-	pthread_t thread;
-	bool is_ready;   /* mutex and condition are made */
-	bool is_running; /* the thread is */
-	bool end;
-	struct program program;
-	uint64_t wanted; /* number of the program that shall run; odd ones are running */
-	uint64_t seen;   /* that the thread works by */
-	uint32_t left;   /* rounds */
-
-	uint64_t rings[]; /* of each vector */
-};
-
 /* ---- ringing ---- */
 
 /* The line follows the cause; who changed it looks again under the mutex. */
-static void drive_intx(struct peal_bell *bell)
+void bell_drive_intx(struct peal_bell *bell)
 {
 	peal_mutex_lock(&bell->intx_mutex);
 	peal_pci_function_set_intx(bell->function,
@@ -79,7 +43,7 @@ void peal_bell_ring(struct peal_bell *bell, unsigned vector)
 		(void)peal_msi_notify(bell->msi, vector % peal_msi_vectors(bell->msi));
 	} else {
 		__atomic_store_n(&bell->cause, 1, __ATOMIC_SEQ_CST);
-		drive_intx(bell);
+		bell_drive_intx(bell);
 	}
 }
 
@@ -95,14 +59,17 @@ static bool is_wanted(const struct peal_bell *bell, uint64_t number)
 	return __atomic_load_n(&bell->wanted, __ATOMIC_SEQ_CST) == number;
 }
 
-static void ring_round(struct peal_bell *bell, const struct program *program, uint64_t number)
+/* The vectors of a round from AT on; how far it came. */
+static uint32_t ring_round(struct peal_bell *bell, const struct bell_program *program, uint32_t at,
+			   uint64_t number)
 {
-	for (uint32_t i = 0; i < program->count && is_wanted(bell, number); i++) {
+	for (; at < program->count && is_wanted(bell, number); at++) {
 		/* Numbers that wrap around are no vectors. */
-		if (program->first >= bell->vectors || i >= bell->vectors - program->first)
-			return;
-		peal_bell_ring(bell, program->first + i);
+		if (program->first >= bell->vectors || at >= bell->vectors - program->first)
+			return program->count;
+		peal_bell_ring(bell, program->first + at);
 	}
+	return at;
 }
 
 static void add_ns(struct timespec *t, uint64_t ns)
@@ -122,22 +89,32 @@ static void wait_until(struct peal_bell *bell, uint64_t number, const struct tim
 }
 
 /* Under the mutex, which it gives away while it rings. */
-static void run_program(struct peal_bell *bell, uint64_t number)
+static void run_rounds(struct peal_bell *bell, uint64_t number)
 {
-	const struct program program = bell->program;
+	struct bell_rounds *rounds = &bell->rounds;
+	const struct bell_program program = rounds->program;
 	struct timespec next;
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &next);
-	while (is_wanted(bell, number) && bell->left > 0) {
-		(void)pthread_mutex_unlock(&bell->rounds_mutex);
-		ring_round(bell, &program, number);
-		(void)pthread_mutex_lock(&bell->rounds_mutex);
-		if (program.rounds != PEAL_BELL_ENDLESS && is_wanted(bell, number))
-			bell->left--;
-		if (program.period && bell->left > 0) {
+	while (is_wanted(bell, number) && rounds->left > 0) {
+		uint32_t at = rounds->at;
+
+		if (rounds->waits) {
 			add_ns(&next, program.period * US);
 			wait_until(bell, number, &next);
+			rounds->waits = !is_wanted(bell, number);
+			continue;
 		}
+		(void)pthread_mutex_unlock(&bell->rounds_mutex);
+		at = ring_round(bell, &program, at, number);
+		(void)pthread_mutex_lock(&bell->rounds_mutex);
+		rounds->at = at;
+		if (at < program.count)
+			continue;
+		rounds->at = 0;
+		if (program.rounds != PEAL_BELL_ENDLESS)
+			rounds->left--;
+		rounds->waits = program.period && rounds->left > 0;
 	}
 }
 
@@ -156,41 +133,69 @@ static void *run(void *argument)
 		bell->seen = number;
 		(void)pthread_cond_broadcast(&bell->changed);
 		if (number & 1)
-			run_program(bell, number);
+			run_rounds(bell, number);
 	}
 	(void)pthread_mutex_unlock(&bell->rounds_mutex);
 	return NULL;
 }
 
-/*
- * Wants PROGRAM to run, or none (NULL), and waits until the thread works by that. A ring from the
- * thread takes no register mutex, so waiting under one is safe.
- */
-static void set_program(struct peal_bell *bell, const struct program *program)
+/* Under CONTROL. A ring from the thread takes no register mutex, so waiting under one is safe. */
+static void halt(struct peal_bell *bell)
 {
-	uint64_t number;
-
 	(void)pthread_mutex_lock(&bell->rounds_mutex);
-	number = (bell->wanted | 1) + (program ? 2 : 1);
-	if (program)
-		bell->program = *program;
-	bell->left = program ? program->rounds : 0;
-	__atomic_store_n(&bell->wanted, number, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&bell->wanted, bell->wanted + (bell->wanted & 1), __ATOMIC_SEQ_CST);
 	(void)pthread_cond_broadcast(&bell->changed);
-	/* A later write may want something else meanwhile: then that is what is waited for there. */
-	while (bell->is_running && bell->seen < number)
+	while (bell->is_running && bell->seen != bell->wanted)
 		(void)pthread_cond_wait(&bell->changed, &bell->rounds_mutex);
 	(void)pthread_mutex_unlock(&bell->rounds_mutex);
 }
 
-static uint32_t rounds_left(struct peal_bell *bell)
+/* The same: what is left, if the device is not stopped. */
+static void go_on(struct peal_bell *bell)
 {
-	uint32_t left;
+	(void)pthread_mutex_lock(&bell->rounds_mutex);
+	if (!bell->is_paused && bell->rounds.left > 0) {
+		__atomic_store_n(&bell->wanted, bell->wanted + 1, __ATOMIC_SEQ_CST);
+		(void)pthread_cond_broadcast(&bell->changed);
+	}
+	(void)pthread_mutex_unlock(&bell->rounds_mutex);
+}
+
+void bell_set_rounds(struct peal_bell *bell, const struct bell_rounds *rounds)
+{
+	peal_mutex_lock(&bell->control);
+	halt(bell);
+	(void)pthread_mutex_lock(&bell->rounds_mutex);
+	bell->rounds = *rounds;
+	(void)pthread_mutex_unlock(&bell->rounds_mutex);
+	go_on(bell);
+	peal_mutex_unlock(&bell->control);
+}
+
+struct bell_rounds bell_get_rounds(struct peal_bell *bell)
+{
+	struct bell_rounds rounds;
 
 	(void)pthread_mutex_lock(&bell->rounds_mutex);
-	left = bell->left;
+	rounds = bell->rounds;
 	(void)pthread_mutex_unlock(&bell->rounds_mutex);
-	return left;
+	return rounds;
+}
+
+void bell_pause(struct peal_bell *bell, bool paused)
+{
+	peal_mutex_lock(&bell->control);
+	halt(bell);
+	bell->is_paused = paused;
+	go_on(bell);
+	peal_mutex_unlock(&bell->control);
+}
+
+static void stop_rounds(struct peal_bell *bell)
+{
+	const struct bell_rounds none = { .left = 0 };
+
+	bell_set_rounds(bell, &none);
 }
 
 /* ---- registers ---- */
@@ -216,7 +221,7 @@ static void write_cause(void *owner, const struct peal_reg_write *write)
 	if (!(write->raw & write->written & 1))
 		return;
 	__atomic_store_n(&bell->cause, 0, __ATOMIC_SEQ_CST);
-	drive_intx(bell);
+	bell_drive_intx(bell);
 }
 
 static uint64_t read_zero(void *owner, const struct peal_reg *reg, unsigned index)
@@ -240,19 +245,25 @@ static void write_ring_each(void *owner, const struct peal_reg_write *write)
 static void write_control(void *owner, const struct peal_reg_write *write)
 {
 	struct peal_bell *bell = owner;
-	const struct program program = {
-		.first = (uint32_t)peal_reg_get(bell->image, PEAL_BELL_FIRST, 4),
-		.count = (uint32_t)peal_reg_get(bell->image, PEAL_BELL_COUNT, 4),
-		.rounds = (uint32_t)peal_reg_get(bell->image, PEAL_BELL_ROUNDS, 4),
-		.period = (uint32_t)peal_reg_get(bell->image, PEAL_BELL_PERIOD, 4),
+	const struct bell_rounds rounds = {
+		.program = {
+			.first = (uint32_t)peal_reg_get(bell->image, PEAL_BELL_FIRST, 4),
+			.count = (uint32_t)peal_reg_get(bell->image, PEAL_BELL_COUNT, 4),
+			.rounds = (uint32_t)peal_reg_get(bell->image, PEAL_BELL_ROUNDS, 4),
+			.period = (uint32_t)peal_reg_get(bell->image, PEAL_BELL_PERIOD, 4),
+		},
+		.left = (uint32_t)peal_reg_get(bell->image, PEAL_BELL_ROUNDS, 4),
 	};
 
-	set_program(bell, write->raw & 1 ? &program : NULL);
+	if (write->raw & 1)
+		bell_set_rounds(bell, &rounds);
+	else
+		stop_rounds(bell);
 }
 
 static uint64_t read_left(void *owner, const struct peal_reg *reg, unsigned index)
 {
-	uint32_t left = rounds_left(owner);
+	uint32_t left = bell_get_rounds(owner).left;
 
 	(void)index;
 	return reg->offset == PEAL_BELL_BUSY ? left > 0 : left;
@@ -355,14 +366,27 @@ static void reset(void *user)
 {
 	struct peal_bell *bell = user;
 
-	set_program(bell, NULL);
+	stop_rounds(bell);
 	peal_mutex_lock(&bell->mutex);
 	memset(bell->image, 0, sizeof(bell->image));
 	for (unsigned i = 0; i < bell->vectors; i++)
 		__atomic_store_n(&bell->rings[i], 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&bell->cause, 0, __ATOMIC_SEQ_CST);
-	drive_intx(bell);
+	bell_drive_intx(bell);
 	peal_mutex_unlock(&bell->mutex);
+}
+
+static void doorbells(void *user, struct peal_pci_doorbells *ret)
+{
+	const struct peal_bell *bell = user;
+
+	*ret = (struct peal_pci_doorbells){
+		.bar = PEAL_BELL_BAR,
+		.offset = PEAL_BELL_RING_EACH,
+		.stride = 4,
+		.count = bell->vectors,
+		.size = 4,
+	};
 }
 
 /* ---- life ---- */
@@ -407,7 +431,11 @@ static unsigned msi_vectors(unsigned vectors)
 
 static int make_function(struct peal_bell *bell)
 {
-	static const struct peal_pci_function_ops function_ops = { .reset = reset };
+	static const struct peal_pci_function_ops function_ops = {
+		.reset = reset,
+		.state = &bell_state_ops,
+		.doorbells = doorbells,
+	};
 	static const struct peal_pci_bar_ops bar_ops = { .read = bar_read, .write = bar_write };
 	const struct peal_pci_function_config config = {
 		.host = bell->host,
@@ -484,7 +512,7 @@ static int start_thread(struct peal_bell *bell)
 static void stop_thread(struct peal_bell *bell)
 {
 	if (bell->is_running) {
-		set_program(bell, NULL);
+		stop_rounds(bell);
 		(void)pthread_mutex_lock(&bell->rounds_mutex);
 		bell->end = true;
 		(void)pthread_cond_broadcast(&bell->changed);
@@ -519,6 +547,8 @@ int peal_bell_new(struct peal_bell **ret, const struct peal_bell_config *config)
 	if (r == 0)
 		r = peal_mutex_init(&bell->intx_mutex, bell->host);
 	if (r == 0)
+		r = peal_mutex_init(&bell->control, bell->host);
+	if (r == 0)
 		r = make_function(bell);
 	if (r == 0)
 		r = use_vectors(bell);
@@ -538,6 +568,7 @@ void peal_bell_free(struct peal_bell *bell)
 		return;
 	stop_thread(bell);
 	peal_pci_function_free(bell->function);
+	peal_mutex_done(&bell->control);
 	peal_mutex_done(&bell->intx_mutex);
 	peal_mutex_done(&bell->mutex);
 	peal_free(bell->host, bell, size_of(bell->vectors));
