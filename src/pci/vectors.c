@@ -26,6 +26,9 @@
  */
 #include "vectors.h"
 
+/* Of one piece with raise: returns cost much behind a system call (vfio/irqset.c). */
+#define INLINE static inline __attribute__((always_inline))
+
 /* ---- raising ---- */
 
 /* The sink's answer, seldom anything but 1. */
@@ -48,7 +51,7 @@ struct taker {
  * Who takes it while the word is S. False: the owner has left, or another came; the word tells. So
  * an owner and the user of another are not taken for a pair: owners only follow on none.
  */
-static bool taker_of(const struct pci_vectors *vectors, uint32_t s, struct taker *ret)
+INLINE bool taker_of(const struct pci_vectors *vectors, uint32_t s, struct taker *ret)
 {
 	const uint32_t owners = __atomic_load_n(&vectors->owners, __ATOMIC_ACQUIRE);
 
@@ -60,7 +63,7 @@ static bool taker_of(const struct pci_vectors *vectors, uint32_t s, struct taker
 	return ret->owner && __atomic_load_n(&vectors->owners, __ATOMIC_RELAXED) == owners;
 }
 
-static int deliver(struct pci_vectors *vectors, unsigned vector, const struct taker *taker,
+INLINE int deliver(struct pci_vectors *vectors, unsigned vector, const struct taker *taker,
 		   const struct peal_msi_msg *msg)
 {
 	int answer;
@@ -74,7 +77,7 @@ static int deliver(struct pci_vectors *vectors, unsigned vector, const struct ta
 }
 
 /* The message that the word S selects. False: the word is not S any more, nor is the message. */
-static bool message_of(const struct pci_vectors *vectors, unsigned vector, uint32_t s,
+INLINE bool message_of(const struct pci_vectors *vectors, unsigned vector, uint32_t s,
 		       struct peal_msi_msg *msg)
 {
 	const struct pci_vector *v = &vectors->list[vector];
@@ -90,7 +93,7 @@ static bool message_of(const struct pci_vectors *vectors, unsigned vector, uint3
  * A message is sent only if the vector was unmasked while it was read: under a mask the guest
  * changes it register by register, and what is there in between is nobody's.
  */
-int pci_vectors_raise_checked(struct pci_vectors *vectors, unsigned vector)
+INLINE int raise_checked(struct pci_vectors *vectors, unsigned vector)
 {
 	struct pci_vector *v = &vectors->list[vector];
 	struct peal_msi_msg msg;
@@ -117,9 +120,14 @@ int pci_vectors_raise_checked(struct pci_vectors *vectors, unsigned vector)
 	}
 }
 
+int pci_vectors_raise_checked(struct pci_vectors *vectors, unsigned vector)
+{
+	return raise_checked(vectors, vector);
+}
+
 int pci_vectors_raise_slow(struct pci_vectors *vectors, unsigned vector)
 {
-	int r = pci_vectors_raise_checked(vectors, vector);
+	int r = raise_checked(vectors, vector);
 
 	return r == PCI_VECTORS_NOBODY ? 0 : r;
 }

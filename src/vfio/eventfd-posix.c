@@ -23,6 +23,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -114,7 +115,10 @@ static void trigger_put(void *user, void *trigger)
 	(void)close(trigger_fd(trigger));
 }
 
-/* A counter that is full says what there is to say. */
+/*
+ * A counter that is full says what there is to say. Not write(), which is a point of cancellation: a
+ * thread that raises is in a section of the irqset that it must come out of.
+ */
 static void trigger_signal(void *user, void *trigger)
 {
 	const uint64_t one = 1;
@@ -123,7 +127,7 @@ static void trigger_signal(void *user, void *trigger)
 	(void)user;
 	if ((uintptr_t)trigger & 1 && poll(&poller, 1, 0) != 1)
 		return;
-	while (write(poller.fd, &one, sizeof(one)) < 0 && errno == EINTR)
+	while (syscall(SYS_write, poller.fd, &one, sizeof(one)) < 0 && errno == EINTR)
 		;
 }
 
