@@ -244,7 +244,9 @@ PEAL_PUBLIC void peal_its_counters(struct peal_its *its, struct peal_its_counter
 
 /*
  * Into the guest's tables, in revision 0 of the format that Linux documents for KVM: an image can
- * go from one to the other. The order to restore in is: guest memory; the redistributors with
+ * go from one to the other. The order to save in is: of each ITS the registers, CREADR last, and
+ * then the tables, with no access between; the pending tables; guest memory. The order to restore
+ * in is: guest memory; the redistributors with
  * peal_redist_write(), GICR_CTLR last; then of each ITS CBASER, the other registers, the tables,
  * CTLR last, with the functions here.
  *
