@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -442,6 +443,17 @@ static int serve(struct serve *s)
 	return CLI_OK;
 }
 
+/* A client may send a descriptor for each of 2,048 vectors, and the usual limit is 1,024. */
+static void allow_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int serve_main(int argc, char **argv)
 {
 	struct serve s = { .o = { .fd = NO_FD }, .fd = -1 };
@@ -455,6 +467,7 @@ int serve_main(int argc, char **argv)
 	(void)pthread_sigmask(SIG_BLOCK, &set, NULL);
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)signal(SIGXFSZ, SIG_IGN);
+	allow_descriptors();
 	r = make(&s);
 	if (r == CLI_OK) {
 		int error = pthread_create(&s.signals, NULL, take_signals, &s);
