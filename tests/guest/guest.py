@@ -22,7 +22,9 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, os.pardir, "cli"))
 
-from peal import PEAL, Skip, environment  # noqa: E402  pylint: disable=wrong-import-position
+# pylint: disable=wrong-import-position
+from peal import PEAL, Skip, environment  # noqa: E402
+from served import has_sandbox  # noqa: E402
 
 PATIENCE = 240  # seconds; against hangs only
 RAM = 384
@@ -176,7 +178,8 @@ class Server:
 
     def start(self):
         self.process = subprocess.Popen(
-            [PEAL, "serve", *self.args, "--socket-path", self.path, "--json"],
+            [PEAL, "serve", *self.args, "--socket-path", self.path, "--json",
+             *([] if has_sandbox() else ["--no-sandbox"])],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=environment())
         assert self.event()["event"] == "ready"
 
