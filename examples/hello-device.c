@@ -2,17 +2,9 @@
 /*
  * A complete PCI device: a doorbell register in BAR 0. Writing it raises MSI-X vector 0; reading it
  * tells how often it was written. Everything else that makes it a PCI function (configuration
- * space, sizing, masks, pending bits, reset) is the library's.
+ * space, sizing, masks, pending bits, reset) is the library's. How it is saved: hello-device-state.c.
  */
 #include "hello-device.h"
-
-#include <peal/bits.h>
-
-struct hello {
-	const struct peal_host *host;
-	struct peal_pci_function *function;
-	uint64_t rings;
-};
 
 /* Accesses come from any thread and at any time: the driver is free to do what it likes. */
 static uint64_t bar_read(void *user, uint64_t offset, unsigned size)
@@ -45,44 +37,8 @@ static void reset(void *user)
 	__atomic_store_n(&hello->rings, 0, __ATOMIC_RELAXED);
 }
 
-/* It does nothing by itself, so there is nothing to stop. Its vector is always in use. */
-static void stop(void *user, bool stopped)
-{
-	(void)user;
-	(void)stopped;
-}
-
-static size_t state_size(void *user)
-{
-	(void)user;
-	return sizeof(uint64_t);
-}
-
-static void save(void *user, uint8_t *bytes)
-{
-	const struct hello *hello = user;
-
-	peal_store_le(bytes, 8, __atomic_load_n(&hello->rings, __ATOMIC_RELAXED));
-}
-
-static int load(void *user, const uint8_t *bytes, size_t size)
-{
-	struct hello *hello = user;
-
-	if (size != 8 || peal_msix_uses(peal_pci_function_msix(hello->function), 0) != 1)
-		return -EINVAL;
-	__atomic_store_n(&hello->rings, peal_load_le(bytes, 8), __ATOMIC_RELAXED);
-	return 0;
-}
-
-static const struct peal_pci_state_ops state_ops = {
-	.stop = stop,
-	.size = state_size,
-	.save = save,
-	.load = load,
-};
-
-static const struct peal_pci_function_ops function_ops = { .reset = reset, .state = &state_ops };
+static const struct peal_pci_function_ops function_ops = { .reset = reset,
+							   .state = &hello_state_ops };
 
 int hello_new(struct hello **ret, const struct peal_host *host)
 {

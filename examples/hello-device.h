@@ -10,7 +10,13 @@
 #define HELLO_BAR       0u /* 4 KiB of memory; the doorbell is at 0 */
 #define HELLO_MSIX_BAR  1u
 
-struct hello;
+struct hello {
+	const struct peal_host *host;
+	struct peal_pci_function *function;
+	uint64_t rings;
+};
+
+extern const struct peal_pci_state_ops hello_state_ops;
 
 /* 0 or -errno. */
 int hello_new(struct hello **ret, const struct peal_host *host);

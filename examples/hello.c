@@ -3,7 +3,7 @@
  * The other side of hello-device.c: a bus with the device in it, a sink that takes its interrupt
  * messages, and what a guest does until the first of them arrives.
  *
- *	cc hello.c hello-device.c $(pkg-config --cflags --libs libpeal) -o hello && ./hello
+ *	cc hello*.c $(pkg-config --cflags --libs libpeal) -o hello && ./hello
  */
 #include <inttypes.h>
 #include <stdio.h>

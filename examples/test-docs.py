@@ -37,7 +37,7 @@ def main():
     for path in sorted(glob.glob(os.path.join(ROOT, "docs", "*.md"))):
         with open(path, encoding="utf-8") as file:
             cases += [(os.path.basename(path), *rest) for rest in blocks(file.read())]
-    print(f"1..{len(cases)}")
+    print(f"1..{len(cases) + 1}")
     for number, (document, example, block) in enumerate(cases, 1):
         with open(os.path.join(ROOT, example), encoding="utf-8") as file:
             piece = missing(block, file.read())
@@ -45,6 +45,9 @@ def main():
             print(f"# {line}")
         name = f"{document} quotes {example}: {block.splitlines()[0].strip()}".replace("#", "")
         print(f"{'not ok' if piece else 'ok'} {number} - {name}")
+    with open(os.path.join(ROOT, "examples/hello-device.c"), encoding="utf-8") as file:
+        lines = len(file.readlines())
+    print(f"{'ok' if lines < 100 else 'not ok'} {len(cases) + 1} - a whole device in {lines} lines")
 
 
 main()
