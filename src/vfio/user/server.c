@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -22,6 +23,7 @@
 #define MAX_XFER         (UINT64_C(16) << 20)
 #define DEFAULT_DMA_MAPS 65535u
 #define DEFAULT_TIMEOUT  5000
+#define LOCK_TRIES       1000u /* milliseconds */
 
 static vfu_handler handle_version;
 
@@ -418,11 +420,31 @@ static bool is_stale(const struct sockaddr_un *address)
 	return stale;
 }
 
+/*
+ * Two servers that find the same dead socket must not remove each other's new one: the directory of
+ * PATH is locked from looking to listening. -1 where that cannot be had; who keeps the lock for long
+ * is nobody of us.
+ */
+static int lock_directory(const char *path)
+{
+	char directory[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	const char *slash = strrchr(path, '/');
+	size_t length = slash ? (size_t)(slash - path) + 1 : 0;
+	int fd;
+
+	memcpy(directory, path, length);
+	directory[length] = '\0';
+	fd = open(slash ? directory : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	for (unsigned i = 0; fd >= 0 && i < LOCK_TRIES && flock(fd, LOCK_EX | LOCK_NB) < 0; i++)
+		(void)poll(NULL, 0, 1);
+	return fd;
+}
+
 int peal_vfu_listen(int *ret, const char *path)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	size_t length = strlen(path);
-	int fd, r;
+	int fd, lock, r = 0;
 
 	if (length >= sizeof(address.sun_path))
 		return -ENAMETOOLONG;
@@ -430,13 +452,16 @@ int peal_vfu_listen(int *ret, const char *path)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
+	lock = lock_directory(path);
 	if (is_stale(&address))
 		(void)unlink(path);
-	if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, 1) < 0) {
+	if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, 1) < 0)
 		r = -errno;
+	if (lock >= 0)
+		(void)close(lock);
+	if (r < 0)
 		(void)close(fd);
-		return r;
-	}
-	*ret = fd;
-	return 0;
+	else
+		*ret = fd;
+	return r;
 }
