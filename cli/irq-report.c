@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "irq-report.h"
+#include "json-text.h"
 #include "vfio-print.h"
 
 static uint64_t total_of(const struct irq_report *report, unsigned vector)
@@ -31,7 +32,7 @@ static json_t *json_vector(const struct irq_report *report, unsigned vector)
 
 static void print_json(const struct irq_report *report, const struct irq_device *device)
 {
-	json_t *steps = json_array(), *vectors = json_array(), *name, *all;
+	json_t *steps = json_array(), *vectors = json_array(), *all;
 
 	for (unsigned i = 0; i < report->nsteps; i++)
 		json_array_append_new(steps, json_string(report->steps[i]));
@@ -39,11 +40,10 @@ static void print_json(const struct irq_report *report, const struct irq_device 
 		if (device->vectors[i].chosen)
 			json_array_append_new(vectors, json_vector(report, i));
 	}
-	name = json_string(device->target->name); /* none if it is no UTF-8 */
 	all = json_pack("{s:o,s:s,s:i,s:s,s:o,s:o,s:I,s:b,s:b}", "target",
-			name ? name : json_null(), "index", vfio_irq_names[device->index], "count",
-			(int)device->count, "by", device->is_bell ? "bell" : "loopback", "steps",
-			steps, "vectors", vectors, "missing", (json_int_t)report->missing,
+			json_text(device->target->name), "index", vfio_irq_names[device->index],
+			"count", (int)device->count, "by", device->is_bell ? "bell" : "loopback",
+			"steps", steps, "vectors", vectors, "missing", (json_int_t)report->missing,
 			"interrupted", report->interrupted, "ok",
 			!report->missing && !report->interrupted);
 	if (all && json_dumpf(all, stdout, JSON_COMPACT) == 0)

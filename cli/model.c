@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A row a device: making it, freeing it, and what it counted. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,7 @@ struct cli_model {
 	const struct kind *kind;
 	void *device;
 	struct peal_blk_file *file;
+	int lock; /* of the image; -1: none */
 	struct peal_pci_function *function;
 };
 
@@ -52,6 +54,25 @@ static int open_memory(const struct cli_model_config *config, char *path, size_t
 	return fd < 0 ? -errno : fd;
 }
 
+/*
+ * Nobody else may write to an image that is served, nor look at one that is written to: the locks
+ * are those that QEMU sees, too. Where there are none, it goes without.
+ */
+static int lock_disk(struct cli_model *model, const struct cli_model_config *config)
+{
+	struct flock lock = {
+		.l_type = config->read_only ? F_RDLCK : F_WRLCK,
+		.l_whence = SEEK_SET,
+	};
+
+	model->lock = open(config->disk, (config->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
+	if (model->lock >= 0 && fcntl(model->lock, F_OFD_SETLK, &lock) < 0 &&
+	    (errno == EAGAIN || errno == EACCES))
+		return cli_error(CLI_FAILED, config->name, "%s: somebody else uses it",
+				 config->disk);
+	return CLI_OK;
+}
+
 static int open_disk(struct cli_model *model, const struct cli_model_config *config)
 {
 	const char *what = config->disk ? config->disk : "disk in memory", *reason = NULL;
@@ -73,9 +94,12 @@ static int open_disk(struct cli_model *model, const struct cli_model_config *con
 	if (fd >= 0)
 		(void)close(fd);
 	if (r < 0)
-		return cli_error(CLI_FAILED, config->name, "%s: %s", what,
-				 reason ? reason : strerror(-r));
-	return CLI_OK;
+		return cli_error(CLI_FAILED, config->name, "%s: %s%s", what,
+				 reason ? reason : strerror(-r),
+				 !config->read_only && (r == -EACCES || r == -EROFS)
+					 ? "; --read-only does not write to it"
+					 : "");
+	return config->disk ? lock_disk(model, config) : CLI_OK;
 }
 
 static int make_blk(struct cli_model *model, const struct cli_model_config *config)
@@ -103,6 +127,8 @@ static void free_blk(struct cli_model *model)
 {
 	peal_virtio_blk_free(model->device);
 	peal_blk_file_close(model->file);
+	if (model->lock >= 0)
+		(void)close(model->lock);
 }
 
 static json_t *blk_statistics(struct cli_model *model)
@@ -229,6 +255,7 @@ int cli_model_new(struct cli_model **ret, unsigned index, const struct cli_model
 
 	if (!model)
 		return cli_error(CLI_FAILED, config->name, "out of memory");
+	model->lock = -1;
 	model->kind = &kinds[index];
 	r = model->kind->make(model, config);
 	if (r != CLI_OK) {

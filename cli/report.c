@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "json-text.h"
 #include "report.h"
 
 bool report_is_ok(const struct workload_result *r)
@@ -22,25 +23,6 @@ static double latency_us(const struct workload_result *r, double share)
 static json_t *number(uint64_t value)
 {
 	return json_integer((json_int_t)value);
-}
-
-static json_t *text_or_null(const char *text)
-{
-	char ascii[WORKLOAD_ERROR];
-	json_t *string;
-
-	if (!text || !*text)
-		return json_null();
-	string = json_string(text);
-	if (string)
-		return string;
-	/* The name of a file may be no UTF-8. */
-	(void)snprintf(ascii, sizeof(ascii), "%s", text);
-	for (char *at = ascii; *at; at++) {
-		if ((unsigned char)*at >= 0x80)
-			*at = '?';
-	}
-	return json_string(ascii);
 }
 
 static json_t *interrupts(const struct workload_result *r)
@@ -131,17 +113,16 @@ void report_json(const struct workload_result *r, const struct workload_config *
 	json_object_set_new(root, "queues", number(config->queues));
 	json_object_set_new(root, "requests", number(r->requests));
 	json_object_set_new(root, "bytes", number(r->bytes));
-	json_object_set_new(root, "sha256", text_or_null(r->sha256));
-	json_object_set_new(root, "sha256_file", text_or_null(r->sha256_file));
+	json_object_set_new(root, "sha256", json_text(r->sha256));
+	json_object_set_new(root, "sha256_file", json_text(r->sha256_file));
 	json_object_set_new(root, "interrupts", interrupts(r));
 	json_object_set_new(root, "vectors", vectors(r));
 	json_object_set_new(root, "per_vcpu", per_vcpu(r));
 	json_object_set_new(root, "latency_us", latency(r));
 	json_object_set_new(root, "seconds", json_real(r->seconds));
 	json_object_set_new(root, "interrupted", json_boolean(r->interrupted));
-	json_object_set_new(root, "error", text_or_null(r->error));
-	json_object_set_new(root, "diagnosis",
-			    r->stalled ? text_or_null(r->diagnosis) : json_null());
+	json_object_set_new(root, "error", json_text(r->error));
+	json_object_set_new(root, "diagnosis", r->stalled ? json_text(r->diagnosis) : json_null());
 	(void)json_dumpf(root, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9));
 	putchar('\n');
 	json_decref(root);

@@ -6,13 +6,13 @@
  * SIGTERM and SIGINT end the program cleanly, SIGUSR1 prints the statistics.
  */
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <jansson.h>
@@ -21,14 +21,14 @@
 #include <peal/virtio.h>
 
 #include "commands.h"
+#include "json-text.h"
 #include "model.h"
 #include "options.h"
 #include "sandbox.h"
+#include "serve-socket.h"
 
-#define MEMORY_DISK      (UINT64_C(64) << 20)
-#define POLL_US          1000u
-#define LISTEN_FDS_START 3 /* of systemd's protocol */
-#define NO_FD            UINT64_MAX
+#define MEMORY_DISK (UINT64_C(64) << 20)
+#define POLL_US     1000u
 
 struct options {
 	unsigned model;
@@ -43,9 +43,7 @@ struct serve {
 	struct peal_eventfds *eventfds;
 	struct peal_vfio_function *vfio;
 	struct peal_vfu_server *server;
-	int fd;
-	bool is_listening; /* FD is a socket that clients connect to */
-	bool is_ours;      /* the socket file was made here */
+	struct serve_socket socket;
 	pthread_t signals;
 	bool over; /* nothing is to be taken any more */
 };
@@ -81,7 +79,7 @@ static int check(const struct options *o)
 	if (!is(o, "bell") && o->vectors)
 		return cli_error(CLI_USAGE, "serve", "--vectors is for bell, not for %s",
 				 cli_model_names[o->model]);
-	if (o->socket_path && o->fd != NO_FD)
+	if (o->socket_path && o->fd != SERVE_SOCKET_NO_FD)
 		return cli_error(CLI_USAGE, "serve", "--socket-path and --fd exclude each other");
 	return -1;
 }
@@ -232,8 +230,20 @@ static void print_json(json_t *object)
 {
 	if (object && json_dumpf(object, stdout, JSON_COMPACT) == 0)
 		putchar('\n');
-	(void)fflush(stdout);
 	json_decref(object);
+}
+
+/*
+ * Who has started the server may read the first line and close the pipe: that is not a failure. A
+ * full disk is.
+ */
+static void forgive_closed_pipe(void)
+{
+	struct pollfd p = { .fd = STDOUT_FILENO, .events = POLLOUT };
+
+	(void)fflush(stdout);
+	if (ferror(stdout) && poll(&p, 1, 0) == 1 && p.revents & POLLERR)
+		clearerr(stdout);
 }
 
 static void print_statistics(struct serve *s)
@@ -242,11 +252,11 @@ static void print_statistics(struct serve *s)
 
 	if (all && !s->o.json)
 		print_text(all);
-	(void)fflush(stdout);
 	if (s->o.json)
 		print_json(all);
 	else
 		json_decref(all);
+	forgive_closed_pipe();
 }
 
 static void print_ready(const struct serve *s)
@@ -255,17 +265,17 @@ static void print_ready(const struct serve *s)
 	char fd[32];
 
 	if (!where) {
-		(void)snprintf(fd, sizeof(fd), "descriptor %d", s->fd);
+		(void)snprintf(fd, sizeof(fd), "descriptor %d", s->socket.fd);
 		where = fd;
 	}
 	if (s->o.json) {
-		print_json(json_pack("{s:s,s:s,s:s,s:i}", "event", "ready", "model",
-				     cli_model_names[s->o.model], "socket", where, "pid",
+		print_json(json_pack("{s:s,s:s,s:o,s:i}", "event", "ready", "model",
+				     cli_model_names[s->o.model], "socket", json_text(where), "pid",
 				     (int)getpid()));
-		return;
+	} else {
+		printf("%s is ready at %s\n", cli_model_names[s->o.model], where);
 	}
-	printf("%s is ready at %s\n", cli_model_names[s->o.model], where);
-	(void)fflush(stdout);
+	forgive_closed_pipe();
 }
 
 /* ---- signals ---- */
@@ -295,58 +305,6 @@ static void *take_signals(void *argument)
 		else
 			peal_vfu_server_stop(s->server);
 	}
-}
-
-/* ---- the socket ---- */
-
-static bool is_listening(int fd)
-{
-	int value = 0;
-	socklen_t size = sizeof(value);
-
-	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &value, &size) == 0 && value;
-}
-
-/* A number in the environment, or -1. */
-static long environment_number(const char *name)
-{
-	const char *text = getenv(name);
-	char *end = NULL;
-	long value = text && *text ? strtol(text, &end, 10) : -1;
-
-	return end && !*end ? value : -1;
-}
-
-static int open_socket(struct serve *s)
-{
-	struct options *o = &s->o;
-	int type, r;
-	socklen_t size = sizeof(type);
-
-	if (o->socket_path) {
-		r = peal_vfu_listen(&s->fd, o->socket_path);
-		if (r < 0)
-			return cli_error(CLI_FAILED, "serve", "%s: %s", o->socket_path,
-					 r == -EADDRINUSE ? "another server listens there"
-							  : strerror(-r));
-		s->is_ours = s->is_listening = true;
-		return CLI_OK;
-	}
-	if (o->fd != NO_FD)
-		s->fd = (int)o->fd;
-	else if (environment_number("LISTEN_PID") == (long)getpid() &&
-		 environment_number("LISTEN_FDS") == 1)
-		s->fd = LISTEN_FDS_START;
-	else
-		return cli_error(CLI_USAGE, "serve",
-				 "where? Give --socket-path=PATH, --fd=FDNUM, or one socket "
-				 "through systemd");
-	if (getsockopt(s->fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0)
-		return cli_error(CLI_FAILED, "serve", "descriptor %d: %s", s->fd, strerror(errno));
-	if (type != SOCK_STREAM)
-		return cli_error(CLI_FAILED, "serve", "descriptor %d: not a stream socket", s->fd);
-	s->is_listening = is_listening(s->fd);
-	return CLI_OK;
 }
 
 /* ---- making it ---- */
@@ -393,12 +351,19 @@ static int make(struct serve *s)
 		.workers = PEAL_VIRTIO_WORKER_PER_QUEUE,
 		.vectors = (unsigned)s->o.vectors,
 	};
-	int r = cli_model_new(&s->model, s->o.model, &config);
+	int r = CLI_OK;
 
+	/* Before a descriptor of ours gets a number that was to be another's. */
+	if (!s->o.socket_path)
+		r = serve_socket_open(&s->socket, NULL, s->o.fd);
+	if (r == CLI_OK)
+		r = cli_model_new(&s->model, s->o.model, &config);
 	if (r == CLI_OK)
 		r = make_server(s);
-	/* The socket last: who can connect is served. */
-	return r == CLI_OK ? open_socket(s) : r;
+	/* A path last: who can connect is served. */
+	if (r == CLI_OK && s->o.socket_path)
+		r = serve_socket_open(&s->socket, s->o.socket_path, s->o.fd);
+	return r;
 }
 
 static void take_down(struct serve *s)
@@ -407,10 +372,7 @@ static void take_down(struct serve *s)
 	peal_vfio_function_free(s->vfio);
 	peal_eventfds_free(s->eventfds);
 	cli_model_free(s->model);
-	if (s->is_ours) {
-		(void)close(s->fd);
-		(void)unlink(s->o.socket_path);
-	}
+	serve_socket_close(&s->socket);
 }
 
 static int enter_sandbox(const struct serve *s)
@@ -434,12 +396,12 @@ static int serve(struct serve *s)
 {
 	int r;
 
-	if (s->is_listening)
-		r = peal_vfu_server_run(s->server, s->fd);
+	if (s->socket.is_listening)
+		r = peal_vfu_server_run(s->server, s->socket.fd);
 	else
-		r = peal_vfu_server_serve(s->server, s->fd);
+		r = peal_vfu_server_serve(s->server, s->socket.fd);
 	if (r < 0)
-		return failed(s->is_listening ? "listening socket" : "client", r);
+		return failed(s->socket.is_listening ? "listening socket" : "client", r);
 	return CLI_OK;
 }
 
@@ -456,7 +418,7 @@ static void allow_descriptors(void)
 
 int serve_main(int argc, char **argv)
 {
-	struct serve s = { .o = { .fd = NO_FD }, .fd = -1 };
+	struct serve s = { .o = { .fd = SERVE_SOCKET_NO_FD }, .socket = { .fd = -1 } };
 	sigset_t set;
 	int r = parse(&s.o, argc, argv);
 

@@ -4,6 +4,7 @@
 of the vfio-user specification; what real clients do with it is tests/guest's matter."""
 
 import contextlib
+import fcntl
 import json
 import os
 import signal
@@ -12,7 +13,8 @@ import stat
 import subprocess
 import time
 
-from peal import MIB, PATIENCE, PEAL, Skip, case, complains, environment, main, peal
+from peal import (MIB, PATIENCE, PEAL, Skip, as_nobody, case, complains, copy_for_others,
+                  environment, main, peal)
 from served import Client, has_sandbox, path_of, serving
 
 # ---- life ------------------------------------------------------------------------------------
@@ -306,9 +308,220 @@ def a_file_that_is_no_socket_is_left_alone(scratch):
     path = path_of(scratch)
     with open(path, "w", encoding="ascii") as file:
         file.write("mine")
-    complains(peal("serve", "rng", "--socket-path", path), 1, path)
+    complains(peal("serve", "rng", "--socket-path", path), 1, path, "no socket")
+    complains(peal("serve", "rng", "--socket-path", scratch), 1, scratch, "no socket")
     with open(path, encoding="ascii") as file:
         assert file.read() == "mine"
+
+
+@case
+def descriptors_that_are_no_sockets_are_told(scratch):
+    complains(peal("serve", "rng", "--fd=999"), 1, "descriptor 999", "not open")
+    complains(peal("serve", "rng", "--fd=0"), 1, "descriptor 0", "not a socket")
+    complains(peal("serve", "rng", "--fd=-1"), 2, "--fd -1")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as datagrams:
+        fd = datagrams.fileno()
+        complains(peal("serve", "rng", f"--fd={fd}", pass_fds=[fd]), 1, str(fd), "stream")
+    # A closed standard stream does not become the server's socket.
+    for closed in ("<&-", ">&-", "2>&-"):
+        subprocess.run(["sh", "-c", f'exec "$0" serve rng --fd=0 {closed}', PEAL], check=False,
+                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                       stderr=subprocess.PIPE, timeout=PATIENCE, env=environment())
+    assert os.listdir(scratch) == []
+
+
+@case
+def sockets_of_systemd_that_cannot_be_used_are_told(scratch):
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(path_of(scratch))
+    listener.listen()
+    for redirect, variables, code, words in (
+            ("3<&$FD", "LISTEN_FDS=2 LISTEN_PID=$$", 2, ["2 sockets", "LISTEN_FDS"]),
+            ("3<&$FD", "LISTEN_FDS=0 LISTEN_PID=$$", 2, ["where?"]),
+            ("3<&$FD", "LISTEN_FDS=x LISTEN_PID=$$", 2, ["where?"]),
+            ("3<&$FD", "LISTEN_FDS=1 LISTEN_PID=1", 2, ["where?"]),
+            ("3<&$FD", "LISTEN_FDS=1", 2, ["where?"]),
+            ("3<&-", "LISTEN_FDS=1 LISTEN_PID=$$", 1, ["descriptor 3", "not open"]),
+            ("3</dev/null", "LISTEN_FDS=1 LISTEN_PID=$$", 1, ["descriptor 3", "not a socket"])):
+        script = f'exec {redirect}; export {variables}; exec "$PEAL" serve rng'
+        done = subprocess.run(["sh", "-c", script], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, check=False,
+                              timeout=PATIENCE, pass_fds=[listener.fileno()],
+                              env=environment(FD=str(listener.fileno()), PEAL=PEAL))
+        assert done.returncode == code and done.stdout == b"", (variables, done)
+        for word in words:
+            assert word in done.stderr.decode(), (variables, done)
+
+
+@case
+def of_servers_that_find_a_dead_socket_one_gets_it(scratch):
+    path = path_of(scratch)
+    for _ in range(10):
+        with socket.socket(socket.AF_UNIX) as dead:
+            dead.bind(path)
+        with contextlib.ExitStack() as stack:
+            servers = [stack.enter_context(serving("rng", "--socket-path", path))
+                       for _ in range(4)]
+            lines = [server.line() for server in servers]
+            winners = [server for server, line in zip(servers, lines) if "ready" in line]
+            assert len(winners) == 1, lines
+            Client(path).close()
+            assert winners[0].end()[0] == 0
+        assert not os.path.exists(path)
+
+
+@case
+def a_socket_of_another_server_is_not_removed(scratch):
+    path = path_of(scratch)
+    with serving("rng", "--socket-path", path) as first:
+        first.event("ready")
+        os.unlink(path)
+        with serving("bell", "--socket-path", path) as second:
+            second.event("ready")
+            assert first.end()[0] == 0
+            client = Client(path)
+            assert client.read(0, 0, 4) == 0x4c4c4542
+            client.close()
+            assert second.end()[0] == 0
+        assert not os.path.exists(path)
+
+
+@case
+def a_directory_that_is_locked_for_good_does_not_stop_it(scratch):
+    directory = os.open(scratch, os.O_RDONLY)
+    fcntl.flock(directory, fcntl.LOCK_EX)
+    with serving("rng", "--socket-path", path_of(scratch)) as server:
+        server.event("ready")
+        assert server.end()[0] == 0
+    os.close(directory)
+
+
+@case
+def names_that_are_no_utf8_are_printed(scratch):
+    path = os.fsencode(scratch) + b"/\xff\xfe.sock"
+    with serving("rng", "--socket-path", path) as server:
+        assert server.event("ready")["socket"] == scratch + "/??.sock"
+        client = socket.socket(socket.AF_UNIX)
+        client.connect(path)
+        Client(client).close()
+        assert server.end()[0] == 0
+    complains(peal("serve", "rng", "--socket-path", "x" * 108), 1, "File name too long")
+    # The longest that there is.
+    long = os.path.join(scratch, "y" * (107 - len(scratch) - 1))
+    with serving("rng", "--socket-path", long) as server:
+        server.event("ready")
+        Client(long).close()
+        assert server.end()[0] == 0
+
+
+@case
+def places_that_cannot_be_written_are_told(scratch):
+    prefix, binary = as_nobody(), copy_for_others(scratch)
+    image = os.path.join(scratch, "disk")
+    with open(image, "wb") as file:
+        file.truncate(MIB)
+    complains(peal("serve", "rng", "--socket-path", path_of(scratch), prefix=prefix,
+                   binary=binary), 1, path_of(scratch), "Permission denied")
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.close()
+        args = ("serve", "blk", "--disk", image, f"--fd={theirs.fileno()}",
+                *([] if has_sandbox() else ["--no-sandbox"]))
+        more = {"prefix": prefix, "binary": binary, "pass_fds": [theirs.fileno()]}
+        complains(peal(*args, **more), 1, image, "permission denied", "--read-only")
+        result = peal(*args, "--read-only", **more)
+        assert result.code == 0 and result.err == "", result
+
+
+@case
+def an_image_has_one_writer_or_any_number_of_readers(scratch):
+    image = os.path.join(scratch, "disk")
+    with open(image, "wb") as file:
+        file.truncate(MIB)
+
+    def blk(name, *options):
+        path = os.path.join(scratch, name)
+        return ["blk", "--disk", image, "--socket-path", path, *options]
+
+    with serving(*blk("a")) as server:
+        server.event("ready")
+        for options in ((), ("--read-only",)):
+            complains(peal("serve", *blk("b", *options)), 1, image, "somebody else uses it")
+        assert server.end()[0] == 0
+    with serving(*blk("a", "--read-only")) as first, \
+            serving(*blk("b", "--read-only")) as second:
+        first.event("ready")
+        second.event("ready")
+        complains(peal("serve", *blk("c")), 1, image, "somebody else uses it")
+        assert first.end()[0] == 0 and second.end()[0] == 0
+    with serving(*blk("a")) as server:
+        server.event("ready")
+        # It goes with its process, however that ends.
+        server.process.kill()
+        server.process.wait(timeout=PATIENCE)
+    with serving(*blk("a")) as server:
+        server.event("ready")
+        assert server.end()[0] == 0
+
+
+# ---- output ----------------------------------------------------------------------------------
+
+def started(path, redirect, *options):
+    """A server with a redirection of the shell."""
+    sandbox = [] if has_sandbox() else ["--no-sandbox"]
+    return subprocess.Popen(
+        ["sh", "-c", f'exec "$0" "$@" {redirect}', PEAL, "serve", "bell", "--socket-path", path,
+         *sandbox, *options], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE, env=environment())
+
+
+def wait_for_server(path):
+    """It tells nobody when it is ready."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return Client(path)
+        except (FileNotFoundError, ConnectionRefusedError):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+
+@case
+def a_reader_who_leaves_after_the_first_line_is_no_failure(scratch):
+    for options in ((), ("--json",)):
+        path = path_of(scratch)
+        process = started(path, "", *options)
+        assert b"ready" in process.stdout.readline()
+        process.stdout.close()
+        client = Client(path)
+        process.send_signal(signal.SIGUSR1)
+        client.write(0, 0xc, 4, 1)
+        assert client.read(0, 0x30, 8) == 1
+        client.close()
+        process.terminate()
+        assert process.wait(timeout=PATIENCE) == 0, process.stderr.read()
+        assert process.stderr.read() == b""
+        process.stderr.close()
+        assert not os.path.exists(path)
+
+
+@case
+def output_that_is_lost_is_told_at_the_end(scratch):
+    for redirect in (">&-", ">/dev/full"):
+        path = path_of(scratch)
+        process = started(path, redirect)
+        client = wait_for_server(path)
+        assert client.read(0, 0, 4) == 0x4c4c4542
+        client.close()
+        process.terminate()
+        out, err = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 1 and out == b"", (redirect, process.returncode)
+        assert err.startswith(b"peal: cannot write the output"), (redirect, err)
+        assert not os.path.exists(path)
+    # Nobody hears about mistakes; they still count.
+    done = subprocess.run(["sh", "-c", 'exec "$0" serve rng --fd=99 2>&-', PEAL], check=False,
+                          stdin=subprocess.DEVNULL, timeout=PATIENCE, env=environment())
+    assert done.returncode == 1, done
 
 
 main()
