@@ -13,10 +13,20 @@
 #define MAX_ROUNDS     1001u
 #define COUNT_OF(a)    (sizeof(a) / sizeof((a)[0]))
 
+/* clang-format off */
 static const struct bench *const benches[] = {
-	&bench_msix_notify, &bench_its_send, &bench_its_migrate,
-	&bench_its_command, &bench_run_blk,  &bench_vfu_read,
+	&bench_msix_notify,
+	&bench_its_send,
+	&bench_its_migrate,
+	&bench_its_command,
+	&bench_run_blk,
+	&bench_vfu_read,
+	&bench_vfu_write_posted,
+	&bench_vfu_write_multi,
+	&bench_vfu_irq,
+	&bench_vfu_dma_map,
 };
+/* clang-format on */
 
 /* What every bench takes. */
 struct common {
@@ -145,7 +155,7 @@ static int list(bool json)
 
 	if (!json) {
 		for (size_t i = 0; i < COUNT_OF(benches); i++)
-			printf("%-14s %s\n", benches[i]->name, benches[i]->line);
+			printf("%-16s %s\n", benches[i]->name, benches[i]->line);
 		puts("\nRun one with peal bench NAME, all with peal bench --all.");
 		return CLI_OK;
 	}

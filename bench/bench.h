@@ -46,6 +46,10 @@ extern const struct bench bench_its_migrate;
 extern const struct bench bench_its_command;
 extern const struct bench bench_run_blk;
 extern const struct bench bench_vfu_read;
+extern const struct bench bench_vfu_write_posted;
+extern const struct bench bench_vfu_write_multi;
+extern const struct bench bench_vfu_irq;
+extern const struct bench bench_vfu_dma_map;
 
 /* ---- for a bench ---- */
 

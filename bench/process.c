@@ -51,3 +51,28 @@ void bench_process_end(struct bench_process *process)
 		;
 	process->pid = 0;
 }
+
+int bench_send(int fd, void *bytes, size_t size)
+{
+	struct iovec part = { .iov_base = bytes, .iov_len = size };
+	const struct msghdr msg = { .msg_iov = &part, .msg_iovlen = 1 };
+	ssize_t n = sendmsg(fd, &msg, MSG_NOSIGNAL);
+
+	if (n < 0)
+		return -errno;
+	return (size_t)n == size ? 0 : -ECONNRESET;
+}
+
+int bench_receive(int fd, void *bytes, size_t size, int flags)
+{
+	struct iovec part = { .iov_base = bytes, .iov_len = size };
+	struct msghdr msg = { .msg_iov = &part, .msg_iovlen = 1 };
+	ssize_t n;
+
+	do {
+		n = recvmsg(fd, &msg, flags);
+	} while (n < 0 && (errno == EAGAIN || errno == EINTR));
+	if (n < 0)
+		return -errno;
+	return (size_t)n == size ? 0 : -ECONNRESET;
+}

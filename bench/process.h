@@ -22,4 +22,11 @@ int bench_process_start(struct bench_process *ret, struct bench_context *context
 /* Closes our end, if it was not given away, and waits for the process, which is to see that. */
 void bench_process_end(struct bench_process *process);
 
+/*
+ * A bare message over the socket: one sendmsg, one recvmsg (FLAGS: with MSG_DONTWAIT until it is
+ * there). 0; -ECONNRESET: not whole; -errno.
+ */
+int bench_send(int fd, void *bytes, size_t size);
+int bench_receive(int fd, void *bytes, size_t size, int flags);
+
 #endif

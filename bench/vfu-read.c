@@ -56,27 +56,13 @@ static int work_read(void *user, unsigned thread, uint64_t first, uint64_t count
 
 /* ---- the baseline ---- */
 
-static int move(int fd, bool send, uint8_t *bytes, size_t size, int flags)
-{
-	struct iovec part = { .iov_base = bytes, .iov_len = size };
-	struct msghdr msg = { .msg_iov = &part, .msg_iovlen = 1 };
-	ssize_t n;
-
-	do {
-		n = send ? sendmsg(fd, &msg, MSG_NOSIGNAL) : recvmsg(fd, &msg, flags);
-	} while (n < 0 && (errno == EAGAIN || errno == EINTR));
-	if (n < 0)
-		return -errno;
-	return (size_t)n == size ? 0 : -ECONNRESET;
-}
-
 static void echo(int fd, const void *user)
 {
 	const struct state *state = user;
 	uint8_t bytes[REPLY] = { 0 };
 
-	while (move(fd, false, bytes, REQUEST, state->echo_flags) == 0 &&
-	       move(fd, true, bytes, REPLY, 0) == 0)
+	while (bench_receive(fd, bytes, REQUEST, state->echo_flags) == 0 &&
+	       bench_send(fd, bytes, REPLY) == 0)
 		;
 }
 
@@ -89,9 +75,9 @@ static int work_echo(void *user, unsigned thread, uint64_t first, uint64_t count
 	(void)thread;
 	(void)first;
 	for (uint64_t i = 0; r == 0 && i < count; i++) {
-		r = move(state->echo.fd, true, bytes, REQUEST, 0);
+		r = bench_send(state->echo.fd, bytes, REQUEST);
 		if (r == 0)
-			r = move(state->echo.fd, false, bytes, REPLY, state->echo_flags);
+			r = bench_receive(state->echo.fd, bytes, REPLY, state->echo_flags);
 	}
 	return r;
 }

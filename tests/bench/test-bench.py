@@ -9,7 +9,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 
 from peal import Skip, case, complains, main, parse, peal  # pylint: disable=wrong-import-position
 
-NAMES = ["msix-notify", "its-send", "its-migrate", "its-command", "run-blk", "vfu-read"]
+NAMES = ["msix-notify", "its-send", "its-migrate", "its-command", "run-blk", "vfu-read",
+         "vfu-write-posted", "vfu-write-multi", "vfu-irq", "vfu-dma-map"]
 SMALL = ("--devices", "4", "--events", "16", "--runs", "11")
 
 
@@ -63,7 +64,7 @@ def its_send_reports_as_promised(_scratch):
     assert bench["baseline"]["name"] == "list"
     assert (params["devices"], params["events"], params["threads"]) == (4, 16, 1), params
     assert params["redistributors"] == 8, params
-    for name in ("flatness", "hot", "merged", "fetch_or"):
+    for name in ("flatness", "hot", "merged", "fetch_or", "hot_by_fetch_or"):
         assert type(params[name]) is float and params[name] > 0, params
 
 
@@ -102,6 +103,40 @@ def vfu_read_reports_as_promised(_scratch):
     bench = check_result(peal("bench", "vfu-read", "--two-cores", "--poll", "--runs", "11",
                               "--json"), "vfu-read")
     assert (bench["params"]["cores"], bench["params"]["waits"]) == (2, "polling"), bench
+
+
+@case
+def vfu_writes_report_as_promised(_scratch):
+    for name, writes in (("vfu-write-posted", 1), ("vfu-write-multi", 32)):
+        bench = check_result(peal("bench", name, "--runs", "11", "--json"), name)
+        params = bench["params"]
+        assert bench["baseline"]["name"] == "send"
+        assert (params["cores"], params["writes"]) == (1, writes), params
+        assert abs(params["per_second"] * bench["ns_per_op"] / 1e9 - 1) < 1e-3, bench
+    for writes in ("1", "3", "257"):
+        complains(peal("bench", "vfu-write-multi", "--writes", writes), 2, "--writes")
+
+
+@case
+def vfu_irq_reports_as_promised(_scratch):
+    bench = check_result(peal("bench", "vfu-irq", "--runs", "11", "--json"), "vfu-irq")
+    params = bench["params"]
+    assert bench["baseline"]["name"] == "eventfd-write"
+    for name in ("times", "wake_ns", "wake_bare_ns", "wake_times"):
+        assert type(params[name]) is float and params[name] > 0, params
+
+
+@case
+def vfu_dma_map_reports_as_promised(_scratch):
+    for order in ("ascending", "random"):
+        more = ["--random"] if order == "random" else []
+        bench = check_result(peal("bench", "vfu-dma-map", "--maps", "1000", "--runs", "11",
+                                  "--json", *more), "vfu-dma-map")
+        params = bench["params"]
+        assert bench["baseline"]["name"] == "ping-pong"
+        assert (params["maps"], params["order"]) == (1000, order), params
+        for name in ("flatness", "lookup_1k_ns", "lookup_all_ns"):
+            assert type(params[name]) is float and params[name] > 0, params
 
 
 @case
