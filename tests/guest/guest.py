@@ -132,29 +132,61 @@ class Guest:
         self.process.wait()
         self.reader.join()
 
-    @contextlib.contextmanager
     def qmp(self):
-        """A function that carries out a command."""
-        with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(PATIENCE)
-            while True:
-                assert self.process.poll() is None, "\n".join(self.log)
-                with contextlib.suppress(FileNotFoundError, ConnectionRefusedError):
-                    client.connect(self.qmp_path)
-                    break
-                time.sleep(0.02)
-            with client.makefile("rw", encoding="utf-8") as stream:
-                def execute(command, **arguments):
-                    stream.write(json.dumps({"execute": command, "arguments": arguments}) + "\n")
-                    stream.flush()
-                    while True:
-                        answer = json.loads(stream.readline())
-                        if "return" in answer or "error" in answer:
-                            assert "return" in answer, answer
-                            return answer["return"]
-                assert "QMP" in json.loads(stream.readline())
-                execute("qmp_capabilities")
-                yield execute
+        """A context in which it takes commands."""
+        return qmp(self.qmp_path, self.process, self.log)
+
+
+class Qmp:
+    """QEMU's monitor."""
+
+    def __init__(self, stream):
+        self.stream = stream
+        self.events = []
+        assert "QMP" in self.receive()
+        self("qmp_capabilities")
+
+    def receive(self):
+        line = self.stream.readline()
+        if not line:
+            raise ConnectionResetError("QEMU has ended")
+        return json.loads(line)
+
+    def __call__(self, command, **arguments):
+        """Carries out a command."""
+        request = {"execute": command, "arguments": arguments}
+        self.stream.write((json.dumps(request) + "\n").encode())
+        while True:
+            answer = self.receive()
+            if "event" not in answer:
+                assert "return" in answer, answer
+                return answer["return"]
+            self.events.append(answer)
+
+    def event(self, name, **data):
+        """Waits for an event with (at least) this data."""
+        while True:
+            while self.events:
+                event = self.events.pop(0)
+                if event["event"] == name and data.items() <= event["data"].items():
+                    return event["data"]
+            answer = self.receive()
+            assert "event" in answer, answer
+            self.events.append(answer)
+
+
+@contextlib.contextmanager
+def qmp(path, process, log):
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(PATIENCE)
+        while True:
+            assert process.poll() is None, "\n".join(log)
+            with contextlib.suppress(FileNotFoundError, ConnectionRefusedError):
+                client.connect(path)
+                break
+            time.sleep(0.02)
+        with client.makefile("rwb", buffering=0) as stream:
+            yield Qmp(stream)
 
 
 @contextlib.contextmanager
