@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -83,9 +84,34 @@ static int run_command(int argc, char **argv)
 	return CLI_USAGE;
 }
 
+/*
+ * By the name peal-serve-MODEL it is a program for that device, which takes --socket-path and --fd:
+ * vfio-user Protocol Specification, "Backend Program Conventions".
+ */
+static int run(int argc, char **argv)
+{
+	static const char prefix[] = "peal-serve-";
+	const char *slash = argc ? strrchr(argv[0], '/') : NULL;
+	char *name = slash ? argv[0] + (slash + 1 - argv[0]) : argc ? argv[0] : NULL;
+	char **words;
+	int r;
+
+	if (!name || strncmp(name, prefix, sizeof(prefix) - 1) != 0)
+		return run_command(argc, argv);
+	words = calloc((size_t)argc + 2, sizeof(*words));
+	if (!words)
+		return cli_error(CLI_FAILED, "serve", "out of memory");
+	words[0] = name;
+	words[1] = name + sizeof(prefix) - 1;
+	memcpy(words + 2, argv + 1, ((size_t)argc - 1) * sizeof(*words));
+	r = serve_main(argc + 1, words);
+	free(words);
+	return r;
+}
+
 int main(int argc, char **argv)
 {
 	int r = hold_standard_streams();
 
-	return r == CLI_OK ? flush_output(run_command(argc, argv)) : r;
+	return r == CLI_OK ? flush_output(run(argc, argv)) : r;
 }
