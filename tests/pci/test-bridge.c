@@ -245,6 +245,24 @@ static void secondary_bus_reset_resets_what_is_behind(void **state)
 }
 
 /* Two levels: what the inner bridge opens counts as far as the outer one does. */
+/* A root port says that it has none, and is not reset by who asks for one. */
+static void port_has_no_function_level_reset(void **state)
+{
+	struct tree t;
+	unsigned at;
+
+	(void)state;
+	init(&t);
+	at = find_capability(peal_pci_bridge_function(t.port), ID_EXPRESS, 0);
+	assert_int_equal(
+		peal_pci_config_read(peal_pci_bridge_function(t.port), at + 4, 4) >> 28 & 1, 0);
+	port_write(&t, SECONDARY, 4, NUMBERS(ROOT, 5, 6));
+	port_write(&t, at + 8, 2, 0x8000);
+	assert_int_equal(ecam(&t, ROOT, PORT, SECONDARY, 4), NUMBERS(ROOT, 5, 6));
+	assert_int_equal(ecam(&t, ROOT, PORT, at + 8, 2) & 0x8000, 0);
+	done(&t);
+}
+
 static void windows_of_two_bridges_intersect(void **state)
 {
 	struct peal_pci_function_config config;
@@ -599,6 +617,7 @@ int main(void)
 		cmocka_unit_test(bridge_gates_mastering_and_names_the_requester),
 		cmocka_unit_test(lines_swizzle_through_the_bridge),
 		cmocka_unit_test(secondary_bus_reset_resets_what_is_behind),
+		cmocka_unit_test(port_has_no_function_level_reset),
 		cmocka_unit_test(windows_of_two_bridges_intersect),
 		cmocka_unit_test(state_of_a_bridge_comes_back),
 		cmocka_unit_test(ports_decode_inside_the_io_windows_only),

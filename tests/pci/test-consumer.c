@@ -209,8 +209,10 @@ static void poll_covers_exactly_the_bits_that_are_read(void **state)
 		assert_int_equal(c.poll_first, reads[i].first);
 		assert_int_equal(c.poll_end, reads[i].end);
 	}
-	/* The table is not the PBA. */
+	/* The table is not the PBA, nor do bits past the last vector stand for one. */
 	(void)table_read(&f, 0, 8);
+	(void)table_read(&f, 2048 + 13, 1);
+	(void)table_read(&f, 2048 + 14, 2);
 	assert_int_equal(c.polls, PEAL_COUNT_OF(reads) + 1);
 	fixture_done(&f);
 }
@@ -229,6 +231,32 @@ static void interrupt_taken_elsewhere_shows_in_the_pba(void **state)
 	assert_true(pba(&f, 66));
 	set_mask(&f, 66, false);
 	assert_int_equal(test_sink_count(&f.sink), 1);
+	fixture_done(&f);
+}
+
+static void interrupt_taken_elsewhere_is_saved(void **state)
+{
+	struct consumer c;
+	struct fixture f;
+	uint8_t *bytes;
+	size_t size;
+
+	(void)state;
+	init(&f, &c, 70);
+	assert_int_equal(peal_msix_set_consumer(f.msix, &consumer_ops, &c), 0);
+	program_vector(&f, 66, true);
+	set_control(&f, MSIX_ENABLE);
+	size = peal_pci_function_state_size(f.function);
+	bytes = malloc(size);
+	assert_non_null(bytes);
+	c.pend_at_poll = 66 + 1;
+	assert_int_equal(peal_pci_function_save(f.function, bytes, size), 0);
+	assert_int_equal(c.poll_first, 0);
+	assert_int_equal(c.poll_end, 70);
+	peal_pci_function_reset(f.function);
+	assert_int_equal(peal_pci_function_load(f.function, bytes, size), 0);
+	assert_true(peal_msix_is_pending(f.msix, 66));
+	free(bytes);
 	fixture_done(&f);
 }
 
@@ -330,6 +358,7 @@ int main(void)
 		cmocka_unit_test(failing_use_leaves_the_sink_to_deliver),
 		cmocka_unit_test(poll_covers_exactly_the_bits_that_are_read),
 		cmocka_unit_test(interrupt_taken_elsewhere_shows_in_the_pba),
+		cmocka_unit_test(interrupt_taken_elsewhere_is_saved),
 		cmocka_unit_test(many_vectors_are_one_commit),
 		cmocka_unit_test(reset_releases_what_was_unmasked),
 		cmocka_unit_test(vector_that_could_not_be_taken_is_not_released),

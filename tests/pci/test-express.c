@@ -287,6 +287,39 @@ static void flr_wakes_from_d3hot(void **state)
 	fixture_done(&p.f);
 }
 
+/* What a driver's reset finds: the pending bits are gone before the device hears of it. */
+static void look_when_reset(void *user)
+{
+	struct fixture *f = user;
+
+	f->device.resets++;
+	assert_false(peal_msix_is_pending(f->msix, 0));
+}
+
+static void device_that_is_reset_finds_no_pending_bit(void **state)
+{
+	static const struct peal_pci_function_ops ops = { .reset = look_when_reset };
+	struct peal_pci_function_config config;
+	struct fixture f;
+
+	(void)state;
+	fixture_init(&f);
+	peal_pci_function_free(f.function);
+	config = function_config(&f);
+	config.ops = &ops;
+	config.user = &f;
+	assert_int_equal(peal_pci_function_new(&f.function, &config), 0);
+	assert_int_equal(peal_pci_function_add_msix_exclusive(f.function, 2, 0), 0);
+	f.msix = peal_pci_function_msix(f.function);
+	assert_int_equal(peal_msix_use(f.msix, 0), 0);
+	fixture_plug(&f);
+	assert_int_equal(peal_msix_notify(f.msix, 0), 0);
+	assert_true(peal_msix_is_pending(f.msix, 0));
+	peal_pci_function_reset(f.function);
+	assert_int_equal(f.device.resets, 1);
+	fixture_done(&f);
+}
+
 /* A device that is told to stop and raises once more before it does. */
 static void raise_when_stopped(void *user, bool enabled)
 {
@@ -302,6 +335,7 @@ static void raise_when_reset(void *user)
 
 	f->device.resets++;
 	(void)peal_msix_notify(f->msix, 1);
+	(void)peal_msi_notify(peal_pci_function_msi(f->function), 1);
 }
 
 static void raises_of_a_device_that_is_being_reset_leave_no_pending_bit(void **state)
@@ -310,6 +344,7 @@ static void raises_of_a_device_that_is_being_reset_leave_no_pending_bit(void **s
 		.reset = raise_when_reset,
 		.bus_master = raise_when_stopped,
 	};
+	const struct peal_msi_config msi = { .vectors = 2, .maskable = true };
 	struct peal_pci_function_config config;
 	struct fixture f;
 
@@ -321,14 +356,18 @@ static void raises_of_a_device_that_is_being_reset_leave_no_pending_bit(void **s
 	config.user = &f;
 	assert_int_equal(peal_pci_function_new(&f.function, &config), 0);
 	assert_int_equal(peal_pci_function_add_msix_exclusive(f.function, 2, 0), 0);
+	assert_int_equal(peal_pci_function_add_msi(f.function, &msi), 0);
 	f.msix = peal_pci_function_msix(f.function);
-	for (unsigned v = 0; v < 2; v++)
+	for (unsigned v = 0; v < 2; v++) {
 		assert_int_equal(peal_msix_use(f.msix, v), 0);
+		assert_int_equal(peal_msi_use(peal_pci_function_msi(f.function), v), 0);
+	}
 	fixture_plug(&f);
 	set_command(&f, COMMAND_BUS_MASTER);
 	peal_pci_function_reset(f.function);
 	assert_int_equal(f.device.resets, 1);
 	assert_raised(f.msix, PEAL_MSIX_ALL, 2);
+	assert_false(peal_msi_is_pending(peal_pci_function_msi(f.function), 1));
 	assert_false(pba(&f, 0));
 	assert_false(pba(&f, 1));
 	assert_int_equal(test_sink_count(&f.sink), 0);
@@ -449,6 +488,7 @@ int main(void)
 		cmocka_unit_test(flr_keeps_the_payload_size_that_came_with_it),
 		cmocka_unit_test(leaving_d3hot_keeps_sticky_bits_only),
 		cmocka_unit_test(power_on_keeps_nothing),
+		cmocka_unit_test(device_that_is_reset_finds_no_pending_bit),
 		cmocka_unit_test(raises_of_a_device_that_is_being_reset_leave_no_pending_bit),
 	};
 

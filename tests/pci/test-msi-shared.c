@@ -132,6 +132,23 @@ static void used_vector_is_heard_though_its_stand_in_is_not_in_use(void **state)
 	fixture_done(&s.f);
 }
 
+static void vector_used_while_it_is_shared_is_heard(void **state)
+{
+	struct shared s;
+
+	(void)state;
+	init(&s);
+	enable(&s, 1);
+	assert_int_equal(peal_msi_notify(s.msi, 5), 0);
+	assert_int_equal(peal_msi_use(s.msi, 5), 0);
+	assert_int_equal(peal_msi_notify(s.msi, 5), 1);
+	assert_message(&s.f.sink, ADDRESS, DATA + 1);
+	peal_msi_unuse(s.msi, 5);
+	assert_int_equal(peal_msi_notify(s.msi, 5), 0);
+	assert_int_equal(test_sink_count(&s.f.sink), 1);
+	fixture_done(&s.f);
+}
+
 static void shared_pending_bit_goes_with_the_last_use(void **state)
 {
 	struct shared s;
@@ -302,6 +319,7 @@ int main(void)
 		cmocka_unit_test(pended_before_enable_obeys_the_mask_of_whom_it_is_raised_as),
 		cmocka_unit_test(fewer_vectors_while_enabled_take_over_what_pends),
 		cmocka_unit_test(used_vector_is_heard_though_its_stand_in_is_not_in_use),
+		cmocka_unit_test(vector_used_while_it_is_shared_is_heard),
 		cmocka_unit_test(shared_pending_bit_goes_with_the_last_use),
 		cmocka_unit_test(pending_bit_goes_back_when_nothing_is_shared),
 		cmocka_unit_test(pending_state_loads_over_an_enabled_function),

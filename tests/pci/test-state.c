@@ -264,6 +264,29 @@ static void state_of_another_function_is_refused(void **state)
 	fixture_done(&b);
 }
 
+/* A vector that is not in use pends nothing, whoever behind it is. */
+static void msix_that_pends_unused_is_refused(void **state)
+{
+	struct fixture f;
+	size_t size, pending;
+	uint8_t *bytes;
+
+	(void)state;
+	fixture_init_msix(&f, 3);
+	peal_msix_unuse(f.msix, 1);
+	bytes = save(&f, &size);
+	/* Then come the counts of no MSI vectors and the line's wish. */
+	pending = size - 16;
+	for (unsigned v = 0; v < 4; v++) {
+		bytes[pending] = (uint8_t)(1u << v);
+		assert_int_equal(peal_pci_function_load(f.function, bytes, size),
+				 v == 0 || v == 2 ? 0 : -EINVAL);
+		assert_int_equal(peal_msix_is_pending(f.msix, 2), v >= 2);
+	}
+	free(bytes);
+	fixture_done(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -275,6 +298,7 @@ int main(void)
 		cmocka_unit_test(wrong_sizes_and_versions_are_refused),
 		cmocka_unit_test(corrupt_states_change_nothing_or_nothing_fixed),
 		cmocka_unit_test(state_of_another_function_is_refused),
+		cmocka_unit_test(msix_that_pends_unused_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
