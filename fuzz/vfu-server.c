@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Fuzz target: a vfio-user server with a PCI function, and a client that says what the input has.
+ *
+ * The input is steps: {command, flags, descriptors, length, payload}. A header is made around each
+ * payload, unless the step wants its bytes to go as they are. All is written before the server
+ * begins, which then runs in this thread until the end of the stream: the same input does the same
+ * again. Before it VERSION is sent, unless the first byte says otherwise.
+ *
+ * Held after each input: as many descriptors and as much memory as before, nothing mapped for DMA,
+ * no interrupt in use.
+ */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <peal/pci.h>
+#include <peal/vfio-function.h>
+#include <peal/vfio-user.h>
+
+#include <vfio/user/wire.h>
+
+#define FUZZ_ASSERT(condition) ((condition) ? (void)0 : abort())
+#define VECTORS                4u
+#define FDS                    20u
+#define MOST_FDS               96
+#define MAX_MAPS               8u
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
+
+struct fuzz {
+	struct peal_host host;
+	int64_t live;
+	struct peal_eventfds *eventfds;
+	struct peal_pci_function *function;
+	struct peal_vfio_function *vfio;
+	struct peal_vfu_server *server;
+	int kinds[4]; /* descriptors of different kinds */
+};
+
+static void *count_alloc(void *user, size_t size)
+{
+	struct fuzz *z = user;
+	void *p = peal_alloc(peal_host_default(), size);
+
+	FUZZ_ASSERT(size < (64u << 20));
+	z->live += p ? (int64_t)size : 0;
+	return p;
+}
+
+static void count_free(void *user, void *pointer, size_t size)
+{
+	struct fuzz *z = user;
+
+	z->live -= (int64_t)size;
+	peal_free(peal_host_default(), pointer, size);
+}
+
+/* A doorbell: the device reads what the client mapped, writes it, and raises a vector. */
+static void bar_write(void *user, uint64_t offset, unsigned size, uint64_t value)
+{
+	struct fuzz *z = user;
+	struct peal_space *dma = peal_vfio_function_dma(z->vfio);
+	uint8_t bytes[64];
+
+	(void)size;
+	if (peal_space_read(dma, value, bytes, sizeof(bytes)) == 0)
+		(void)peal_space_write(dma, value + 1, bytes, sizeof(bytes));
+	(void)peal_msix_notify(peal_pci_function_msix(z->function), (unsigned)offset % VECTORS);
+}
+
+static uint64_t bar_read(void *user, uint64_t offset, unsigned size)
+{
+	(void)user;
+	(void)size;
+	return offset;
+}
+
+/* What stays once it was needed: room for ranges in a space, the thread that waits for watchers. */
+static void warm_up(struct fuzz *z)
+{
+	static uint8_t memory[MAX_MAPS];
+	struct peal_space *space = peal_vfio_function_dma(z->vfio);
+	struct peal_irqset *irqset = peal_vfio_function_irqset(z->vfio);
+	struct peal_irqset_request request = {
+		.argsz = PEAL_VFIO_IRQ_REQUEST_SIZE + sizeof(int32_t),
+		.flags = PEAL_VFIO_DATA_EVENTFD | PEAL_VFIO_ACTION_TRIGGER,
+		.count = 1,
+	};
+	const int32_t fd = z->kinds[0];
+
+	for (unsigned i = 0; i < MAX_MAPS; i++)
+		FUZZ_ASSERT(peal_space_map(space, i, 1, memory + i, PEAL_MEM_READ) == 0);
+	for (unsigned i = 0; i < MAX_MAPS; i++)
+		FUZZ_ASSERT(peal_space_unmap(space, i, 1) == 0);
+	peal_space_sync(space);
+	FUZZ_ASSERT(peal_irqset_set(irqset, &request, &fd, sizeof(fd)) == 0);
+	request.flags = PEAL_VFIO_DATA_EVENTFD | PEAL_VFIO_ACTION_UNMASK;
+	FUZZ_ASSERT(peal_irqset_set(irqset, &request, &fd, sizeof(fd)) == 0);
+	peal_irqset_disable(irqset);
+}
+
+static struct fuzz *setup(void)
+{
+	static const struct peal_pci_bar_ops ops = { .read = bar_read, .write = bar_write };
+	struct fuzz *z = calloc(1, sizeof(*z));
+	struct peal_pci_function_config config = { .vendor_id = 0x1234, .interrupt_pin = 1 };
+	struct peal_vfio_function_config vfio = { .triggers = peal_eventfds_ops() };
+	struct peal_vfu_server_config server = { .max_data_xfer_size = 8192,
+						 .timeout_ms = 1,
+						 .max_dma_maps = MAX_MAPS };
+
+	FUZZ_ASSERT(z);
+	z->host = *peal_host_default();
+	z->host.alloc = count_alloc;
+	z->host.free = count_free;
+	z->host.user = z;
+	config.host = vfio.host = server.host = &z->host;
+	FUZZ_ASSERT(peal_eventfds_new(&z->eventfds) == 0);
+	FUZZ_ASSERT(peal_pci_function_new(&z->function, &config) == 0);
+	FUZZ_ASSERT(peal_pci_function_add_bar(z->function, 0, PEAL_PCI_BAR_MEM32, 4096, &ops, z) ==
+		    0);
+	FUZZ_ASSERT(peal_pci_function_add_pci_express(z->function) == 0);
+	FUZZ_ASSERT(peal_pci_function_add_msix_exclusive(z->function, VECTORS, 1) == 0);
+	for (unsigned i = 0; i < VECTORS; i++)
+		FUZZ_ASSERT(peal_msix_use(peal_pci_function_msix(z->function), i) == 0);
+	vfio.function = z->function;
+	vfio.triggers_user = z->eventfds;
+	FUZZ_ASSERT(peal_vfio_function_new(&z->vfio, &vfio) == 0);
+	z->kinds[0] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	z->kinds[1] = memfd_create("ram", MFD_CLOEXEC);
+	FUZZ_ASSERT(ftruncate(z->kinds[1], 65536) == 0);
+	z->kinds[2] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	z->kinds[3] = open("/dev/zero", O_RDWR | O_CLOEXEC);
+	warm_up(z);
+	server.device = peal_vfio_function_device(z->vfio);
+	server.dma = peal_vfio_function_dma(z->vfio);
+	server.irqset = peal_vfio_function_irqset(z->vfio);
+	FUZZ_ASSERT(peal_vfu_server_new(&z->server, &server) == 0);
+	return z;
+}
+
+/* false: the socket is full. */
+static bool put(const struct fuzz *z, int fd, const void *bytes, size_t size, unsigned kind,
+		unsigned nfds)
+{
+	static char control[CMSG_SPACE(FDS * sizeof(int))] __attribute__((aligned(8)));
+	struct iovec part = { .iov_base = (void *)(uintptr_t)bytes, .iov_len = size };
+	struct msghdr msg = { .msg_iov = &part, .msg_iovlen = 1 };
+	int fds[FDS];
+
+	if (nfds) {
+		struct cmsghdr *c;
+
+		for (unsigned i = 0; i < nfds; i++)
+			fds[i] = z->kinds[kind];
+		msg.msg_control = control;
+		msg.msg_controllen = CMSG_SPACE(nfds * sizeof(int));
+		c = CMSG_FIRSTHDR(&msg);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(nfds * sizeof(int));
+		memcpy(CMSG_DATA(c), fds, nfds * sizeof(int));
+	}
+	return sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)size;
+}
+
+static void put_version(const struct fuzz *z, int fd, bool twin)
+{
+	struct {
+		struct vfu_header header;
+		struct vfu_version version;
+		char json[80];
+	} m = { .header = { .command = VFU_VERSION, .size = sizeof(m) } };
+
+	memset(m.json, ' ', sizeof(m.json) - 1);
+	if (twin)
+		memcpy(m.json, "{\"capabilities\":{\"twin_socket\":{\"supported\":true}}}", 51);
+	else
+		memcpy(m.json, "{}", 2);
+	(void)put(z, fd, &m, sizeof(m), 0, 0);
+}
+
+/* One step off the input; false at its end. */
+static bool put_step(const struct fuzz *z, int fd, const uint8_t **bytes, size_t *size)
+{
+	uint8_t message[sizeof(struct vfu_header) + 255];
+	struct vfu_header header;
+	const uint8_t *in = *bytes;
+	size_t length;
+	unsigned nfds;
+
+	if (*size < 4)
+		return false;
+	length = in[3] < *size - 4 ? in[3] : *size - 4;
+	*bytes += 4 + length;
+	*size -= 4 + length;
+	nfds = (in[2] >> 2) % (FDS + 1);
+	if (in[1] & 0x80) { /* as they are */
+		if (length == 0)
+			return true;
+		return put(z, fd, in + 4, length, in[2] & 3, nfds);
+	}
+	header = (struct vfu_header){
+		.id = in[0],
+		.command = in[0] % 20,
+		.size = (uint32_t)(sizeof(header) + length),
+		.flags = in[1] & 0x31,
+	};
+	memcpy(message, &header, sizeof(header));
+	if (length)
+		memcpy(message + sizeof(header), in + 4, length);
+	return put(z, fd, message, sizeof(header) + length, in[2] & 3, nfds);
+}
+
+/* How many descriptors are open, of those that this process can come to. */
+static unsigned open_fds(void)
+{
+	unsigned count = 0;
+
+	for (int fd = 0; fd < MOST_FDS; fd++)
+		count += fcntl(fd, F_GETFD) >= 0;
+	return count;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+{
+	static struct fuzz *z;
+	struct peal_vfu_counters counters;
+	int64_t live;
+	unsigned before;
+	int pair[2];
+
+	if (size < 1)
+		return 0;
+	if (!z)
+		z = setup();
+	before = open_fds();
+	live = z->live;
+	FUZZ_ASSERT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
+	if (!(bytes[0] & 1))
+		put_version(z, pair[1], bytes[0] & 2);
+	bytes++;
+	size--;
+	while (put_step(z, pair[1], &bytes, &size))
+		;
+	(void)shutdown(pair[1], SHUT_WR);
+	(void)peal_vfu_server_serve(z->server, pair[0]);
+	(void)close(pair[1]);
+	peal_vfu_server_counters(z->server, &counters);
+	FUZZ_ASSERT(counters.dma_maps == 0);
+	FUZZ_ASSERT(peal_irqset_active(peal_vfio_function_irqset(z->vfio)) == PEAL_VFIO_IRQ_NONE);
+	FUZZ_ASSERT(open_fds() == before);
+	FUZZ_ASSERT(z->live == live);
+	peal_pci_function_reset(z->function);
+	return 0;
+}
