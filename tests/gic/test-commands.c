@@ -468,6 +468,26 @@ static void invall_on_an_unmapped_collection(void **state)
 
 /* ---- the ring ---- */
 
+/* The guest made its table smaller after it mapped the event. */
+static void inv_of_what_is_no_lpi_any_more(void **state)
+{
+	struct guest g;
+	struct guest_its *gi = &g.its[0];
+
+	(void)state;
+	setup(&g, NULL);
+	its_map_collections(gi);
+	its_map_lpis(gi, 1, 0xffff, 1, 0, 0);
+	for (unsigned n = 0; n < g.nredists; n++)
+		disable_lpis(&g, n);
+	redist_write(&g, 0, GICR_PROPBASER, 8, g.configuration | 13);
+	enable_lpis(&g, 0);
+	assert_int_equal(its_event(gi, INV, 1, 0), 0);
+	assert_int_equal(peal_its_send(gi->its, 1, 0), 1);
+	assert_int_equal(guest_highest(&g, 0), SPURIOUS); /* it is disabled */
+	guest_done(&g);
+}
+
 static void unknown_opcodes_are_skipped(void **state)
 {
 	static const uint8_t known[] = { MOVI,  INT,  CLEAR, SYNC,   MAPD,   MAPC,
@@ -599,6 +619,7 @@ int main(void)
 		cmocka_unit_test(movi_needs_a_mapped_collection),
 		cmocka_unit_test(int_needs_a_mapped_collection),
 		cmocka_unit_test(invall_on_an_unmapped_collection),
+		cmocka_unit_test(inv_of_what_is_no_lpi_any_more),
 		cmocka_unit_test(unknown_opcodes_are_skipped),
 		cmocka_unit_test(an_error_is_reported_with_its_command),
 		cmocka_unit_test(errors_are_counted_when_nobody_listens),

@@ -335,6 +335,25 @@ static void movall_to_lpis_that_are_off_leaves_the_pending_lpis(void **state)
 	guest_done(&g);
 }
 
+/* Its own collection is not mapped, so there is nobody whose LPIs could have strayed. */
+static void movi_from_no_collection_to_lpis_that_are_off(void **state)
+{
+	struct guest g;
+	struct guest_its *gi = &g.its[0];
+
+	(void)state;
+	setup(&g, NULL);
+	its_map_lpis(gi, 1, LPI, 1, 0, 0);
+	assert_int_equal(its_unmapc(gi, 0, 0), 0);
+	disable_lpis(&g, 1);
+	assert_int_equal(its_movi(gi, 1, 0, 1), 0);
+	assert_int_equal(send(gi, 1, 0), -EBUSY);
+	enable_lpis(&g, 1);
+	assert_int_equal(send(gi, 1, 0), 1);
+	assert_int_equal(guest_acknowledge(&g, 1), LPI);
+	guest_done(&g);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -350,6 +369,7 @@ int main(void)
 		cmocka_unit_test(movi_finds_a_strayed_lpi),
 		cmocka_unit_test(int_to_lpis_that_are_off_is_ignored),
 		cmocka_unit_test(movi_to_lpis_that_are_off_leaves_the_pending_lpi),
+		cmocka_unit_test(movi_from_no_collection_to_lpis_that_are_off),
 		cmocka_unit_test(movall_to_lpis_that_are_off_leaves_the_pending_lpis),
 	};
 

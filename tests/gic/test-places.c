@@ -120,12 +120,71 @@ static void an_itt_above_48_bits_is_where_mapd_says(void **state)
 	free(memory);
 }
 
+/* What would be restored has to be cleared, and cannot be. */
+static void garbage_in_read_only_memory_refuses_the_save(void **state)
+{
+	const uint64_t itt = UINT64_C(1) << 40, size = 0x10000;
+	uint8_t *memory = aligned_alloc(0x10000, size);
+	struct guest g;
+	struct guest_its *gi = &g.its[0];
+
+	(void)state;
+	assert_non_null(memory);
+	memset(memory, 0, size);
+	guest_init(&g, NULL);
+	assert_int_equal(peal_space_map(g.ram.space, itt, size, memory, PEAL_MEM_READ), 0);
+	guest_start(&g);
+	its_map_collections(gi);
+	assert_int_equal(its_mapd(gi, 1, 4, itt), 0);
+	assert_int_equal(its_mapti(gi, 1, 3, LPI, 0), 0x010a05); /* no place for its entry */
+	assert_int_equal(peal_its_save_tables(gi->its), 0);
+	peal_store_le(memory + 8, 8, ite(0, LPI, 0));
+	assert_int_equal(peal_its_save_tables(gi->its), -EFAULT);
+	assert_int_equal(peal_load_le(memory + 8, 8), ite(0, LPI, 0));
+	assert_int_equal(its_unmapd(gi, 1), 0);
+	assert_int_equal(peal_its_save_tables(gi->its), 0);
+	assert_int_equal(peal_space_unmap(g.ram.space, itt, size), 0);
+	peal_space_sync(g.ram.space);
+	guest_done(&g);
+	free(memory);
+}
+
+/* What is saved is gone with its memory; what is mapped can be unmapped all the same. */
+static void unmapping_goes_on_when_its_memory_is_gone(void **state)
+{
+	const uint64_t at = UINT64_C(1) << 40, size = 0x10000;
+	uint8_t *memory = aligned_alloc(0x10000, size);
+	struct guest g;
+	struct guest_its *gi = &g.its[0];
+
+	(void)state;
+	assert_non_null(memory);
+	memset(memory, 0, size);
+	guest_init(&g, NULL);
+	assert_int_equal(peal_space_map(g.ram.space, at, size, memory, PEAL_MEM_RW), 0);
+	guest_start(&g);
+	its_map_collections(gi);
+	assert_int_equal(its_mapd(gi, 1, 4, at), 0);
+	assert_int_equal(its_mapti(gi, 1, 3, LPI, 0), 0);
+	assert_int_equal(peal_its_save_tables(gi->its), 0);
+	assert_int_equal(peal_space_unmap(g.ram.space, at, size), 0);
+	peal_space_sync(g.ram.space);
+	assert_int_equal(its_event(gi, DISCARD, 1, 3), 0);
+	assert_int_equal(peal_load_le(memory + 24, 8), ite(0, LPI, 0));
+	assert_int_equal(its_counters(gi).events, 0);
+	assert_int_equal(its_unmapd(gi, 1), 0);
+	guest_done(&g);
+	free(memory);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(tables_begin_at_a_page_of_their_size),
 		cmocka_unit_test(pages_of_level_2_begin_at_a_multiple_of_their_size),
 		cmocka_unit_test(an_itt_above_48_bits_is_where_mapd_says),
+		cmocka_unit_test(garbage_in_read_only_memory_refuses_the_save),
+		cmocka_unit_test(unmapping_goes_on_when_its_memory_is_gone),
 	};
 
 	return cmocka_run_group_tests_name("gic-places", tests, NULL, NULL);

@@ -584,6 +584,30 @@ static void invlpir_reads_one_configuration_again(void **state)
 	guest_done(&g);
 }
 
+static void registers_for_lpis_do_nothing_while_these_are_off(void **state)
+{
+	const struct guest_config c = { .direct_lpi = true };
+	struct guest g;
+
+	(void)state;
+	guest_init(&g, &c);
+	guest_start(&g);
+	redist_write(&g, 0, GICR_SETLPIR, 8, LPI);
+	disable_lpis(&g, 0);
+	guest_configure(&g, LPI + 1, LPI_ON);
+	redist_write(&g, 0, GICR_SETLPIR, 8, LPI + 1);
+	redist_write(&g, 0, GICR_CLRLPIR, 8, LPI);
+	redist_write(&g, 0, GICR_INVLPIR, 8, LPI + 1);
+	redist_write(&g, 0, GICR_INVALLR, 8, 0);
+	/* Nothing was read: the other one, whose LPIs are on, still has it disabled. */
+	redist_write(&g, 1, GICR_SETLPIR, 8, LPI + 1);
+	assert_int_equal(guest_highest(&g, 1), SPURIOUS);
+	assert_int_equal(*guest_pending_byte(&g, 0, LPI), 1);
+	redist_write(&g, 1, GICR_INVALLR, 8, 0);
+	assert_int_equal(guest_acknowledge(&g, 1), LPI + 1);
+	guest_done(&g);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -613,6 +637,7 @@ int main(void)
 		cmocka_unit_test(setlpir_pends_and_clrlpir_takes_back),
 		cmocka_unit_test(without_direct_lpi_setlpir_and_clrlpir_do_nothing),
 		cmocka_unit_test(invlpir_reads_one_configuration_again),
+		cmocka_unit_test(registers_for_lpis_do_nothing_while_these_are_off),
 	};
 
 	return cmocka_run_group_tests_name("gic-redist", tests, NULL, NULL);
