@@ -412,6 +412,7 @@ static void report(struct bench_context *context, const struct options *options,
 	bench_param_real(context, "hot", ns(state, HOT));
 	bench_param_real(context, "merged", ns(state, MERGED));
 	bench_param_real(context, "fetch_or", ns(state, FETCH_OR));
+	bench_param_real(context, "hot_by_fetch_or", ns(state, HOT) / ns(state, FETCH_OR));
 	if (parallel)
 		bench_param_real(context, "transfer", ns(state, TRANSFER));
 	else
@@ -419,6 +420,7 @@ static void report(struct bench_context *context, const struct options *options,
 	bench_target_at_least(context, "ratio", 100);
 	bench_target_at_most(context, "flatness", 4);
 	bench_target_at_least(context, "scaling", 1.7);
+	bench_target_at_most(context, "hot_by_fetch_or", 15);
 }
 
 static int build(struct state *state, const struct options *options, bool parallel)
@@ -519,7 +521,7 @@ const struct bench bench_its_send = {
 		"    they share nothing; scaling_crossed: all threads to all redistributors\n"
 		"  hot: ns of one event sent and acknowledged, over and over\n"
 		"  merged: ns of one event sent while its LPI is pending\n"
-		"  fetch_or: ns of one atomic OR that no other thread is at\n"
+		"  fetch_or: ns of one atomic OR that no other thread is at; hot_by_fetch_or: hot / that\n"
 		"  transfer: ns of a cache line from one CPU to another",
 	.options_size = sizeof(struct options),
 	.options = fill_options,
