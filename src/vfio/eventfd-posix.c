@@ -266,6 +266,22 @@ static void unwatch(void *user, void *watcher)
 	free(w);
 }
 
+/* ---- descriptors for others ---- */
+
+static int create(void *user)
+{
+	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+	(void)user;
+	return fd < 0 ? -errno : fd;
+}
+
+static void destroy(void *user, int fd)
+{
+	(void)user;
+	(void)close(fd);
+}
+
 /* ---- life ---- */
 
 int peal_eventfds_new(struct peal_eventfds **ret)
@@ -311,6 +327,8 @@ const struct peal_trigger_ops *peal_eventfds_ops(void)
 		.signal = trigger_signal,
 		.watch = watch,
 		.unwatch = unwatch,
+		.create = create,
+		.destroy = destroy,
 	};
 
 	return &ops;

@@ -544,6 +544,17 @@ const struct peal_vfio_device_ops *vfu_client_ops(void)
 		.dma_unmap = dma_unmap,
 		.free = free_device,
 		.region_fd = region_fd,
+		.feature_probe = vfu_client_feature_probe,
+		.migration_flags = vfu_client_migration_flags,
+		.mig_get_state = vfu_client_mig_get_state,
+		.mig_set_state = vfu_client_mig_set_state,
+		.mig_read = vfu_client_mig_read,
+		.mig_write = vfu_client_mig_write,
+		.dma_log_start = vfu_client_log_start,
+		.dma_log_stop = vfu_client_log_stop,
+		.dma_log_report = vfu_client_log_report,
+		.io_fds = vfu_client_io_fds,
+		.io_release = vfu_client_io_release,
 	};
 
 	return &ops;

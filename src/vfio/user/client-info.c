@@ -5,6 +5,7 @@
  * "VFIO_USER_DEVICE_GET_INFO", "VFIO_USER_DEVICE_GET_REGION_INFO", "VFIO_USER_DEVICE_GET_IRQ_INFO".
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "client.h"
@@ -195,6 +196,109 @@ int vfu_client_ask_device(struct peal_vfu_client *client)
 	return r;
 }
 
+/* ---- descriptors for registers: asked for when somebody wants them ---- */
+
+#define IO_ROOM (VFU_FDS_MAX * sizeof(struct peal_vfio_io_fd))
+
+static void forget_io(struct peal_vfu_client *client, struct vfu_client_region *region)
+{
+	for (unsigned i = 0; i < region->nio; i++)
+		(void)close(region->io[i].fd);
+	peal_free(client->config.host, region->io, IO_ROOM);
+	region->io = NULL;
+	region->nio = 0;
+}
+
+/*
+ * Those in the message that we know. Each gets a descriptor of its own: several may share one. What
+ * does not lie in the region, or has none, is nonsense.
+ */
+static int take_io(struct peal_vfu_client *client, struct vfu_client_region *region, uint32_t count)
+{
+	struct vfu_message *message = &client->message;
+	const uint8_t *from = message->payload + sizeof(struct vfu_region_io);
+
+	for (uint32_t i = 0; i < count && region->nio < VFU_FDS_MAX; i++) {
+		struct vfu_sub_region sub;
+		int fd;
+
+		memcpy(&sub, from + i * sizeof(sub), sizeof(sub));
+		if (!peal_in_range(sub.offset, sub.size, region->info.size) ||
+		    sub.fd_index >= message->fds.count)
+			return vfu_client_nonsense(client);
+		if (sub.type != VFU_IO_FD_TYPE_IOEVENTFD)
+			continue;
+		fd = fcntl(message->fds.fd[sub.fd_index], F_DUPFD_CLOEXEC, 0);
+		if (fd < 0)
+			return -errno;
+		region->io[region->nio++] = (struct peal_vfio_io_fd){
+			.offset = sub.offset,
+			.size = sub.size,
+			.datamatch = sub.datamatch,
+			.flags = sub.flags,
+			.fd = fd,
+		};
+	}
+	return 0;
+}
+
+static int ask_io(struct peal_vfu_client *client, struct vfu_client_region *region, unsigned index)
+{
+	struct vfu_region_io io = {
+		.argsz = sizeof(io) + VFU_FDS_MAX * sizeof(struct vfu_sub_region),
+		.index = index,
+	};
+	int r = ask(client, VFU_DEVICE_GET_REGION_IO, &io, sizeof(io));
+
+	if (r < 0)
+		return r;
+	region->io = peal_alloc(client->config.host, IO_ROOM);
+	if (!region->io)
+		r = -ENOMEM;
+	else if (io.index != index ||
+		 io.count > (client->message.size - sizeof(io)) / sizeof(struct vfu_sub_region))
+		r = vfu_client_nonsense(client);
+	if (r == 0)
+		r = take_io(client, region, io.count);
+	vfu_fds_close(&client->message.fds);
+	if (r < 0)
+		forget_io(client, region);
+	return r;
+}
+
+int vfu_client_io_fds(struct peal_vfio_device *device, unsigned index, struct peal_vfio_io_fd *list,
+		      unsigned room, unsigned *count)
+{
+	struct peal_vfu_client *client = peal_container_of(device, struct peal_vfu_client, device);
+	struct vfu_client_region *region;
+	int r = 0;
+
+	if (index >= client->info.num_regions)
+		return -EINVAL;
+	region = &client->regions[index];
+	vfu_client_lock(client);
+	if (!region->io)
+		r = ask_io(client, region, index);
+	if (r == 0) {
+		*count = region->nio < room ? region->nio : room;
+		if (*count)
+			memcpy(list, region->io, *count * sizeof(*list));
+	}
+	vfu_client_unlock(client);
+	return r;
+}
+
+/* The server keeps its own until we leave. */
+void vfu_client_io_release(struct peal_vfio_device *device)
+{
+	struct peal_vfu_client *client = peal_container_of(device, struct peal_vfu_client, device);
+
+	vfu_client_lock(client);
+	for (unsigned i = 0; i < client->info.num_regions; i++)
+		forget_io(client, &client->regions[i]);
+	vfu_client_unlock(client);
+}
+
 void vfu_client_forget_device(struct peal_vfu_client *client)
 {
 	const struct peal_host *host = client->config.host;
@@ -202,6 +306,7 @@ void vfu_client_forget_device(struct peal_vfu_client *client)
 	for (unsigned i = 0; client->regions && i < VFU_CLIENT_REGIONS; i++) {
 		if (client->regions[i].fd >= 0)
 			(void)close(client->regions[i].fd);
+		forget_io(client, &client->regions[i]);
 	}
 	peal_free(host, client->regions, VFU_CLIENT_REGIONS * sizeof(*client->regions));
 	peal_free(host, client->irqs, VFU_CLIENT_IRQS * sizeof(*client->irqs));

@@ -303,6 +303,8 @@ static int agree(struct peal_vfu_client *client)
 	ours.pgsizes = (uint64_t)sysconf(_SC_PAGESIZE);
 	ours.said_pgsizes = ours.said_max_dma_maps = true;
 	ours.write_multiple = !(client->config.flags & PEAL_VFU_NO_WRITE_MULTIPLE);
+	ours.has_migration = true;
+	ours.migration_max_bitmap_size = client->config.max_data_xfer_size;
 	ours.twin_socket = !(client->config.flags & PEAL_VFU_NO_TWIN_SOCKET);
 	r = vfu_capabilities_print(&ours, json, sizeof(json), &out.data_size);
 	if (r < 0)

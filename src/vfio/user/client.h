@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The client's parts: client.c is the connection, client-device.c the device's ops, client-info.c
- * what the server says about the device.
+ * The client's parts: client.c is the connection, client-device.c and client-feature.c are the
+ * device's ops, client-info.c is what the server says about the device.
  */
 #ifndef PEAL_VFIO_USER_CLIENT_H
 #define PEAL_VFIO_USER_CLIENT_H
@@ -19,6 +19,9 @@ struct vfu_client_region {
 	struct peal_vfio_region_info info;
 	int fd; /* -1: cannot be mapped */
 	uint64_t offset;
+	/* Descriptors for registers, under the mutex. */
+	struct peal_vfio_io_fd *io; /* NULL: not asked for yet; the fds are the client's */
+	unsigned nio;
 };
 
 /* A part of a region that somebody mapped. */
@@ -84,6 +87,24 @@ int vfu_client_nonsense(struct peal_vfu_client *client);
 /* Asks for everything that stays. */
 int vfu_client_ask_device(struct peal_vfu_client *client);
 void vfu_client_forget_device(struct peal_vfu_client *client);
+
+/* client-feature.c: ops. */
+int vfu_client_feature_probe(struct peal_vfio_device *device, uint32_t flags);
+int vfu_client_migration_flags(struct peal_vfio_device *device, uint64_t *ret);
+int vfu_client_mig_get_state(struct peal_vfio_device *device, uint32_t *ret);
+int vfu_client_mig_set_state(struct peal_vfio_device *device, uint32_t state);
+int vfu_client_mig_read(struct peal_vfio_device *device, void *bytes, size_t size, size_t *done);
+int vfu_client_mig_write(struct peal_vfio_device *device, const void *bytes, size_t size);
+int vfu_client_log_start(struct peal_vfio_device *device, uint64_t *page_size,
+			 const struct peal_vfio_range *ranges, uint32_t count);
+int vfu_client_log_stop(struct peal_vfio_device *device);
+int vfu_client_log_report(struct peal_vfio_device *device, const struct peal_vfio_range *range,
+			  uint64_t page_size, uint64_t *bitmap);
+
+/* client-info.c: ops. */
+int vfu_client_io_fds(struct peal_vfio_device *device, unsigned index, struct peal_vfio_io_fd *list,
+		      unsigned room, unsigned *count);
+void vfu_client_io_release(struct peal_vfio_device *device);
 
 const struct peal_vfio_device_ops *vfu_client_ops(void);
 void vfu_client_unmap_all(struct peal_vfu_client *client);

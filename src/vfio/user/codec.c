@@ -156,7 +156,8 @@ static int check_mig_read(const uint8_t *payload, size_t size, uint64_t max_data
 	(void)nfds;
 	if (data.size > max_data)
 		return -E2BIG;
-	return peal_in_range(sizeof(data), data.size, data.argsz) ? 0 : -EINVAL;
+	/* "The size of the above structure": who follows the text does not count the data. */
+	return data.argsz < sizeof(data) ? -EINVAL : 0;
 }
 
 static int check_mig_write(const uint8_t *payload, size_t size, uint64_t max_data, unsigned nfds)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Commands about the device as a whole: information, interrupts, reset, features.
+ * Commands about the device as a whole: information, interrupts, reset.
  * vfio-user Protocol Specification 0.9, the section of each command.
  */
 #include "server.h"
@@ -105,22 +105,60 @@ int vfu_handle_region_info(struct vfu_session *session, struct vfu_message *mess
 	return 0;
 }
 
-/* No device has sub-regions with descriptors of their own yet: there are none. */
+static void put_sub_regions(struct vfu_session *session, uint8_t *to,
+			    const struct peal_vfio_io_fd *list, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++, to += sizeof(struct vfu_sub_region)) {
+		const struct vfu_sub_region sub = {
+			.offset = list[i].offset,
+			.size = list[i].size,
+			.fd_index = i,
+			.type = VFU_IO_FD_TYPE_IOEVENTFD,
+			.flags = list[i].flags,
+			.datamatch = list[i].datamatch,
+		};
+
+		memcpy(to, &sub, sizeof(sub));
+		session->io_fds[i] = list[i].fd;
+	}
+}
+
+/* As many as one message can carry; the client writes the other registers. */
 int vfu_handle_region_io(struct vfu_session *session, struct vfu_message *message,
 			 struct vfu_out *reply)
 {
+	struct peal_vfio_device *device = session->server->config.device;
+	struct peal_vfio_io_fd list[VFU_FDS_MAX];
+	unsigned count = 0, most = session->theirs.max_msg_fds;
 	struct vfu_region_io io;
-	uint8_t *room = vfu_session_room(session, sizeof(io));
+	size_t needed, size;
+	uint8_t *room;
+	int r;
 
-	if (!room)
-		return -ENOMEM;
 	memcpy(&io, message->payload, sizeof(io));
 	if (io.flags || io.count || io.index >= session->server->info.num_regions)
 		return -EINVAL;
-	io.argsz = sizeof(io);
+	if (most > VFU_FDS_MAX)
+		most = VFU_FDS_MAX;
+	r = peal_vfio_io_fds(device, io.index, list, most, &count);
+	if (r < 0 && r != -ENOTSUP)
+		return r;
+	needed = sizeof(io) + count * sizeof(struct vfu_sub_region);
+	size = vfu_reply_size(io.argsz, sizeof(io), needed);
+	room = vfu_session_room(session, needed);
+	if (!room)
+		return -ENOMEM;
+	put_sub_regions(session, room + sizeof(io), list, count);
+	io.argsz = (uint32_t)needed;
+	io.count = count;
 	memcpy(room, &io, sizeof(io));
 	reply->data = room;
-	reply->data_size = sizeof(io);
+	reply->data_size = size;
+	/* Who has to ask again gets the descriptors then. */
+	if (size == needed) {
+		reply->fds = session->io_fds;
+		reply->nfds = count;
+	}
 	return 0;
 }
 
@@ -240,14 +278,4 @@ int vfu_handle_reset(struct vfu_session *session, struct vfu_message *message,
 	(void)message;
 	(void)reply;
 	return peal_vfio_reset(session->server->config.device);
-}
-
-/* There are no features: the kernel's answer for one that it does not know. */
-int vfu_handle_feature(struct vfu_session *session, struct vfu_message *message,
-		       struct vfu_out *reply)
-{
-	(void)session;
-	(void)message;
-	(void)reply;
-	return -ENOTTY;
 }

@@ -41,6 +41,8 @@ static vfu_handler *const handlers[VFU_COMMANDS] = {
 	[VFU_DEVICE_RESET] = vfu_handle_reset,
 	[VFU_REGION_WRITE_MULTI] = vfu_handle_write_multi,
 	[VFU_DEVICE_FEATURE] = vfu_handle_feature,
+	[VFU_MIG_DATA_READ] = vfu_handle_mig_read,
+	[VFU_MIG_DATA_WRITE] = vfu_handle_mig_write,
 };
 
 uint8_t *vfu_session_room(struct vfu_session *session, size_t size)
@@ -107,6 +109,7 @@ static int handle_version(struct vfu_session *session, struct vfu_message *messa
 	session->max_data = answer.max_data_xfer_size < session->theirs.max_data_xfer_size
 				    ? answer.max_data_xfer_size
 				    : session->theirs.max_data_xfer_size;
+	session->max_bitmap = answer.migration_max_bitmap_size;
 	open_twin(session, &answer);
 	version.minor = version.minor < VFU_MINOR ? version.minor : VFU_MINOR;
 	memcpy(room, &version, sizeof(version));
@@ -231,7 +234,9 @@ static void session_done(struct vfu_session *session)
 {
 	const struct peal_host *host = session->server->config.host;
 
+	peal_vfio_io_release(session->server->config.device);
 	vfu_session_release_irqs(session);
+	vfu_session_end_migration(session);
 	vfu_session_release_dma(session);
 	vfu_remote_done(session);
 	vfu_channel_done(&session->twin);
@@ -323,6 +328,7 @@ static int take_config(struct peal_vfu_server *server, const struct peal_vfu_ser
 	ours->max_dma_maps = config->max_dma_maps ? config->max_dma_maps : DEFAULT_DMA_MAPS;
 	ours->pgsizes = (uint64_t)sysconf(_SC_PAGESIZE);
 	ours->write_multiple = !(config->flags & PEAL_VFU_NO_WRITE_MULTIPLE);
+	ours->migration_max_bitmap_size = ours->max_data_xfer_size;
 	if (ours->max_msg_fds > VFU_FDS_MAX || ours->max_data_xfer_size > MAX_XFER)
 		return -EINVAL;
 	return 0;
@@ -337,6 +343,8 @@ static int ask_device(struct peal_vfu_server *server)
 		return r;
 	if (server->info.num_regions > VFU_REGIONS_MAX)
 		return -EINVAL;
+	server->ours.has_migration =
+		peal_vfio_feature_probe(server->config.device, PEAL_VFIO_FEATURE_MIGRATION) == 0;
 	for (unsigned i = 0; i < server->info.num_regions; i++) {
 		if (peal_vfio_region_info(server->config.device, i, &server->regions[i]) < 0)
 			memset(&server->regions[i], 0, sizeof(server->regions[i]));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The server's parts: server.c receives and answers, server-device.c, server-region.c and
- * server-dma.c handle the commands, server-remote.c is DMA by messages.
+ * The server's parts: server.c receives and answers, server-device.c, server-region.c, server-dma.c
+ * and server-feature.c handle the commands, server-remote.c is DMA by messages.
  *
  * Everything that a client brings is in its session, which ends with it.
  */
@@ -61,8 +61,10 @@ struct vfu_session {
 	struct vfu_capabilities theirs;
 	uint64_t max_data; /* of both sides */
 	struct vfu_message message;
-	int reply_fd;   /* that a reply carries; borrowed */
-	uint8_t *reply; /* room for a reply's variable part */
+	uint64_t max_bitmap;     /* bytes, of a report of both sides */
+	int reply_fd;            /* that a reply carries; borrowed */
+	int io_fds[VFU_FDS_MAX]; /* or these */
+	uint8_t *reply;          /* room for a reply's variable part */
 	size_t reply_room;
 	struct vfu_mapping **maps; /* sorted */
 	size_t nmaps;
@@ -97,6 +99,8 @@ vfu_handler vfu_handle_irq_info;
 vfu_handler vfu_handle_set_irqs;
 vfu_handler vfu_handle_reset;
 vfu_handler vfu_handle_feature;
+vfu_handler vfu_handle_mig_read;
+vfu_handler vfu_handle_mig_write;
 vfu_handler vfu_handle_region_read;
 vfu_handler vfu_handle_region_write;
 vfu_handler vfu_handle_write_multi;
@@ -108,6 +112,9 @@ uint8_t *vfu_session_room(struct vfu_session *session, size_t size);
 
 /* Gives the client's interrupts back. */
 void vfu_session_release_irqs(struct vfu_session *session);
+
+/* The next client finds a device that runs, and no log. */
+void vfu_session_end_migration(struct vfu_session *session);
 
 /* Takes all ranges back. */
 void vfu_session_release_dma(struct vfu_session *session);

@@ -244,5 +244,8 @@ void vfu_capabilities_answer(struct vfu_capabilities *ret, const struct vfu_capa
 	ret->said_pgsizes = theirs->said_pgsizes || ret->pgsizes != defaults.pgsizes;
 	ret->write_multiple = ours->write_multiple && theirs->write_multiple;
 	ret->has_migration = ours->has_migration && theirs->has_migration;
+	ret->migration_pgsize = lower(ours->migration_pgsize, theirs->migration_pgsize);
+	ret->migration_max_bitmap_size =
+		lower(ours->migration_max_bitmap_size, theirs->migration_max_bitmap_size);
 	ret->twin_socket = ret->has_fd_index = false;
 }

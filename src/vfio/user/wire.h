@@ -137,6 +137,8 @@ struct vfu_sub_region {
 };
 _Static_assert(sizeof(struct vfu_sub_region) == 40, "Sub-Region IO FD info format");
 
+#define VFU_IO_FD_TYPE_IOEVENTFD 0u
+
 struct vfu_irq_info {
 	uint32_t argsz;
 	uint32_t flags;
@@ -195,6 +197,33 @@ struct vfu_feature {
 	/* data */
 };
 _Static_assert(sizeof(struct vfu_feature) == 8, "VFIO_USER_DEVICE_FEATURE");
+
+struct vfu_migration {
+	uint64_t flags;
+};
+_Static_assert(sizeof(struct vfu_migration) == 8, "VFIO_DEVICE_FEATURE_MIGRATION");
+
+struct vfu_mig_state {
+	uint32_t state;
+	int32_t data_fd; /* not used: -1 */
+};
+_Static_assert(sizeof(struct vfu_mig_state) == 8, "VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE");
+
+struct vfu_log_start {
+	uint64_t page_size;
+	uint32_t num_ranges;
+	uint32_t reserved;
+	/* struct vfu_area[num_ranges] */
+};
+_Static_assert(sizeof(struct vfu_log_start) == 16, "VFIO_DEVICE_FEATURE_DMA_LOGGING_START");
+
+struct vfu_log_report {
+	uint64_t iova;
+	uint64_t size;
+	uint64_t page_size;
+	/* uint64_t bitmap[] */
+};
+_Static_assert(sizeof(struct vfu_log_report) == 24, "VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT");
 
 struct vfu_mig_data {
 	uint32_t argsz;
