@@ -23,8 +23,8 @@ int bench_process_start(struct bench_process *ret, struct bench_context *context
 void bench_process_end(struct bench_process *process);
 
 /*
- * A bare message over the socket: one sendmsg, one recvmsg (FLAGS: with MSG_DONTWAIT until it is
- * there). 0; -ECONNRESET: not whole; -errno.
+ * A bare message over the socket: one sendmsg, one recvmsg (FLAGS: with MSG_DONTWAIT it looks
+ * many times before it sleeps). 0; -ECONNRESET: not whole; -errno.
  */
 int bench_send(int fd, void *bytes, size_t size);
 int bench_receive(int fd, void *bytes, size_t size, int flags);

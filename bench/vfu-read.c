@@ -16,8 +16,8 @@
 #include "vfu-device.h"
 
 #define BATCH    16u
-#define POLL_US  100000u
-#define REQUEST  32u /* header, and where to read what */
+#define POLL_US  200u /* as long as the baseline looks; then the CPU is the other side's */
+#define REQUEST  32u  /* header, and where to read what */
 #define REPLY    36u
 #define REGISTER 0x40u
 
