@@ -320,7 +320,8 @@ int peal_irqset_info(const struct peal_irqset *irqset, unsigned index,
 		return -EINVAL;
 	if (index == PEAL_VFIO_IRQ_INTX)
 		flags |= PEAL_VFIO_IRQ_MASKABLE | PEAL_VFIO_IRQ_AUTOMASKED;
-	else if (index != PEAL_VFIO_IRQ_MSIX || !(c->flags & PEAL_IRQSET_DYNAMIC))
+	else if (index != PEAL_VFIO_IRQ_MSIX || !(c->flags & PEAL_IRQSET_DYNAMIC) ||
+		 !c->count[index])
 		flags |= PEAL_VFIO_IRQ_NORESIZE;
 	ret->flags = flags;
 	ret->count = c->count[index];

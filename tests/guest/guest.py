@@ -26,7 +26,7 @@ sys.path.insert(0, os.path.join(HERE, os.pardir, "cli"))
 from peal import PEAL, Skip, environment  # noqa: E402
 from served import has_sandbox  # noqa: E402
 
-PATIENCE = 240  # seconds; against hangs only
+PATIENCE = 600  # seconds; against hangs only
 RAM = 384
 
 ARCHES = {

@@ -16,10 +16,10 @@ KEY = re.compile(r"(?P<request>\w+\.\w+\.\w+)\((?P<of>[^)]*)\)/(?P<state>\S+)")
 
 
 class Table:
-    """What one device answered: `cells` by key, and the numbers of vectors in `counts`."""
+    """What one device answered: `cells` by key, numbers of vectors and flags of the indexes."""
 
     def __init__(self, lines):
-        self.counts, self.states, self.cells = {}, {}, {}
+        self.counts, self.flags, self.states, self.cells = {}, {}, {}, {}
         for line in lines:
             self.take(line.strip())
 
@@ -27,6 +27,7 @@ class Table:
         words = line.split()
         if line.startswith("info "):
             self.counts[words[1]] = int(words[-1])
+            self.flags[words[1]] = words[2:-2]
         elif line.startswith("state "):
             effect = " ".join(words[2:])
             assert self.states.setdefault(words[1], effect) == effect, line

@@ -27,13 +27,16 @@ def a_function_answers_as_linux_does(_scratch):
 
 @case
 def a_served_device_answers_as_a_function(scratch):
-    with served(scratch, "bell", "--vectors=16") as server:
-        theirs, mine = ours(PROGRAM, "bell:16"), ours(PROGRAM, server.path)
-        assert theirs.counts == mine.counts == dict(intx=1, msi=16, msix=16, err=1, req=1)
-        assert set(theirs.cells) == set(mine.cells)
-        compare(theirs.cells, mine.cells, [cannot_be_sent], "in process")
-        statistics = server.idle_statistics()
-        assert statistics["clients"] == 1, statistics
+    """Also with more vectors than a message has descriptors."""
+    for count in 16, 32:
+        with served(scratch, "bell", f"--vectors={count}") as server:
+            theirs, mine = ours(PROGRAM, f"bell:{count}"), ours(PROGRAM, server.path)
+            assert theirs.counts == mine.counts == dict(intx=1, msi=count, msix=count, err=1, req=1)
+            assert theirs.flags == mine.flags
+            assert set(theirs.cells) == set(mine.cells)
+            compare(theirs.cells, mine.cells, [cannot_be_sent], f"{count} vectors")
+            statistics = server.idle_statistics()
+            assert statistics["clients"] == 1, statistics
 
 
 def ring(path, *arguments):

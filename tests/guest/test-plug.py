@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Served devices that are plugged and unplugged while QEMU runs.
 
-QEMU 11.1 unplugs a vfio-user-pci that has no MSI-X. One that has fails an assertion of QEMU's when it
-is unplugged, whatever else it has or has not and whoever used it: tried were register BARs mapped
-and not mapped, the MSI-X table in a BAR of its own, beside registers, beside the PBA or not, mapped
-in part, wholly and not; the root bus by ACPI and root ports; amd64 and arm64; guests that had
-released it and machines without a guest. Then the server has to survive QEMU, no more.
+QEMU 11.1 unplugs a vfio-user-pci that has no MSI-X. One that has fails an assertion of QEMU's when
+it is unplugged, whatever else it has or has not and whoever used it: tried were register BARs
+mapped and not mapped, the MSI-X table in a BAR of its own, beside registers, beside the PBA or not,
+mapped in part, wholly and not; the root bus by ACPI and root ports; amd64 and arm64; guests that
+had released it and machines without a guest. Then the server has to survive QEMU, no more.
 
 $PEAL_VFU_PLAIN is the program vfu-plain.
 """

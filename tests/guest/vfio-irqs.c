@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * vfio-irqs DEVICE: every cell of VFIO_DEVICE_SET_IRQS, index × action × data × range × payload in
- * every state, and what the device answers. One line a cell, and before one a state that is entered,
+ * vfio-irqs DEVICE: every cell of VFIO_DEVICE_SET_IRQS, index, action, data, range and payload in
+ * every state, and what the device answers. One line a cell, and before it the state that is
+ * entered,
  *
  *	state msix/on msix:oooo
  *	cell msix.trigger.eventfd(half,absent)/on 0 .... msix:..oo
  *
  * with the answer (0, a positive number, or the name of an error), what was signalled at once, and
  * what each index that is enabled afterwards signals: a character each for the first vector, the
- * two in the middle and the last: `o` the descriptor of before, `n` that of the request, `.` none. Ranges are named in terms of the number
- * of vectors, so that the lines of devices with different numbers can be compared; what takes more
- * vectors than there are is left out. The device must be at rest.
+ * two in the middle and the last: `o` the descriptor of before, `n` that of the request, `.` none.
+ * Ranges are named in terms of the number of vectors, so that the lines of devices with different
+ * numbers can be compared; what takes more vectors than there are is left out. The device must be
+ * at rest.
  *
  * Whether a vector has a trigger is found out by loopback (NONE, TRIGGER), which reaches masked
  * vectors, too.

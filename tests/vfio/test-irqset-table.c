@@ -311,12 +311,18 @@ static void err_of_a_conventional_function_is_not_there(void **state)
 	rig_defaults(rig);
 	rig->config.count[ERR] = 0;
 	rig->config.count[MSI] = 0;
+	rig->config.count[MSIX] = 0;
+	rig->config.flags = PEAL_IRQSET_DYNAMIC;
 	rig_start(rig);
 	assert_int_equal(peal_irqset_info(rig->irqset, ERR, &info), V);
 	assert_int_equal(set_fd(rig, TRIGGER, ERR, 0, FD), V);
 	/* The others may be without vectors. */
 	assert_int_equal(peal_irqset_info(rig->irqset, MSI, &info), 0);
 	assert_int_equal(info.count, 0);
+	/* There is nothing to resize. */
+	assert_int_equal(peal_irqset_info(rig->irqset, MSIX, &info), 0);
+	assert_int_equal(info.count, 0);
+	assert_int_equal(info.flags, 0x9);
 	rig_free(rig);
 }
 
