@@ -210,6 +210,14 @@ static inline struct pair *pair_new(unsigned queues, unsigned workers, unsigned 
 	return p;
 }
 
+/* With the devices at rest: their threads have come to an end with what they did. */
+static inline void pair_expect_done(struct pair *p, unsigned count)
+{
+	for (unsigned i = 0; i < 2; i++)
+		served_set_state(&p->served[i], PEAL_VFIO_MIG_STOP);
+	expect_all_done(&p->r, &p->medium, count);
+}
+
 static inline void pair_free(struct pair *p)
 {
 	for (unsigned i = 0; i < 2; i++) {

@@ -97,7 +97,7 @@ static void corrupt_streams_of_blk_are_refused(void **state)
 	corrupt(&p->served[0], &p->served[1], 5);
 	/* Both work. */
 	run_and_move(p, 100, 30);
-	expect_all_done(&p->r, &p->medium, 100);
+	pair_expect_done(p, 100);
 	pair_free(p);
 }
 
@@ -155,7 +155,7 @@ static void forged_streams_break_nothing(void **state)
 	}
 	assert_true(taken > 100 && refused > 100);
 	run_and_move(p, 100, 30);
-	expect_all_done(&p->r, &p->medium, 100);
+	pair_expect_done(p, 100);
 	pair_free(p);
 	free(forged);
 	free(stream);

@@ -24,7 +24,7 @@ static void requests_under_way_are_done_once(void **state)
 		struct pair *p = pair_new(QUEUES, rows[i].workers, 5, rows[i].features);
 
 		run_and_move(p, 600, rows[i].every);
-		expect_all_done(&p->r, &p->medium, 600);
+		pair_expect_done(p, 600);
 		pair_free(p);
 	}
 }
@@ -55,7 +55,7 @@ static void a_stopped_device_does_nothing(void **state)
 		served_set_state(s, PEAL_VFIO_MIG_RUNNING);
 		while (take_request(&p->r, 0))
 			;
-		expect_all_done(&p->r, &p->medium, 6);
+		pair_expect_done(p, 6);
 		assert_true(served_signals(s, 1) > 0);
 		pair_free(p);
 	}
