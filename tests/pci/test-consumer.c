@@ -293,6 +293,49 @@ static void many_vectors_are_one_commit(void **state)
 	fixture_done(&f);
 }
 
+/* Who needs no brackets has none, and no poll. */
+static void consumer_of_use_and_release_only(void **state)
+{
+	static const struct peal_vector_consumer ops = { .use = on_use, .release = on_release };
+	struct consumer c;
+	struct fixture f;
+
+	(void)state;
+	init(&f, &c, 2);
+	c.depth = 1; /* as if in one, for the callbacks' sake */
+	assert_int_equal(peal_msix_set_consumer(f.msix, &ops, &c), 0);
+	program_vector(&f, 0, false);
+	set_control(&f, MSIX_ENABLE);
+	assert_int_equal(c.uses, 1);
+	assert_false(pba(&f, 0));
+	/* It leaves while a bracket of changes is open. */
+	peal_msix_begin(f.msix);
+	set_mask(&f, 1, false);
+	assert_int_equal(c.uses, 2);
+	assert_int_equal(peal_msix_set_consumer(f.msix, NULL, NULL), 0);
+	assert_int_equal(c.releases, 2);
+	peal_msix_commit(f.msix);
+	fixture_done(&f);
+}
+
+static void uses_are_counted(void **state)
+{
+	struct consumer c;
+	struct fixture f;
+	void *user;
+
+	(void)state;
+	init(&f, &c, 2);
+	assert_int_equal(peal_msix_use(f.msix, 1), 0);
+	assert_int_equal(peal_msix_uses(f.msix, 0), 1);
+	assert_int_equal(peal_msix_uses(f.msix, 1), 2);
+	peal_msix_unuse_all(f.msix);
+	assert_int_equal(peal_msix_uses(f.msix, 1), 0);
+	assert_ptr_equal(peal_pci_function_device_ops(f.function, &user), &device_ops);
+	assert_ptr_equal(user, &f.device);
+	fixture_done(&f);
+}
+
 static void reset_releases_what_was_unmasked(void **state)
 {
 	struct consumer c;
@@ -360,6 +403,8 @@ int main(void)
 		cmocka_unit_test(interrupt_taken_elsewhere_shows_in_the_pba),
 		cmocka_unit_test(interrupt_taken_elsewhere_is_saved),
 		cmocka_unit_test(many_vectors_are_one_commit),
+		cmocka_unit_test(consumer_of_use_and_release_only),
+		cmocka_unit_test(uses_are_counted),
 		cmocka_unit_test(reset_releases_what_was_unmasked),
 		cmocka_unit_test(vector_that_could_not_be_taken_is_not_released),
 		cmocka_unit_test(leaving_in_a_bracket_commits),

@@ -143,6 +143,8 @@ static void vector_used_while_it_is_shared_is_heard(void **state)
 	assert_int_equal(peal_msi_use(s.msi, 5), 0);
 	assert_int_equal(peal_msi_notify(s.msi, 5), 1);
 	assert_message(&s.f.sink, ADDRESS, DATA + 1);
+	assert_int_equal(peal_msi_uses(s.msi, 5), 1);
+	assert_int_equal(peal_msi_uses(s.msi, 1), 0); /* it only stands for 5 */
 	peal_msi_unuse(s.msi, 5);
 	assert_int_equal(peal_msi_notify(s.msi, 5), 0);
 	assert_int_equal(test_sink_count(&s.f.sink), 1);
