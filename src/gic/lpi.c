@@ -504,11 +504,12 @@ static void move_word(const struct visitor *visitor, struct gic_redist *from, ui
 
 	if (!bits)
 		return;
-	*visitor->moved += (uint32_t)__builtin_popcountll(bits);
 	merged = bits & __atomic_fetch_or(&to->pending[word], bits, __ATOMIC_SEQ_CST);
 	announce_bits(to, word, bits & ~merged);
 	for (; merged; merged &= merged - 1)
 		peal_count(&to->counters.merged, 1);
+	for (; bits; bits &= bits - 1)
+		++*visitor->moved;
 }
 
 uint32_t gic_command_move_all(struct gic_redist *from, struct gic_redist *to)
