@@ -30,6 +30,9 @@ struct qtest {
 	char out[QTEST_BUFFER];
 	size_t used;
 	unsigned owed; /* answers that are not read yet */
+	/* Lines that tell of interrupts ("IRQ raise 16"); NULL: nobody wants to know. */
+	void (*irq)(void *user, const char *line);
+	void *irq_user;
 };
 
 static inline void qtest_path(char *path, size_t size, const char *name)
@@ -137,6 +140,8 @@ static inline const char *qtest_answer(struct qtest *q)
 		n = getline(&q->line, &q->line_size, q->in);
 		if (n <= 0)
 			fail_msg("QEMU ended");
+		if (q->irq && strncmp(q->line, "IRQ", 3) == 0)
+			q->irq(q->irq_user, q->line);
 	} while (strncmp(q->line, "IRQ", 3) == 0);
 	if (strncmp(q->line, "OK", 2) != 0)
 		fail_msg("QEMU says %s", q->line);
@@ -168,16 +173,32 @@ static inline void qtest_access(struct qtest *q, const char *verb, uint64_t addr
 				    (unsigned long long)address, (unsigned long long)value);
 }
 
-/* SIZE is 4 or 8. */
+/* A command without numbers. */
+static inline void qtest_say(struct qtest *q, const char *command)
+{
+	char *line = qtest_line(q, 80);
+
+	q->used += (size_t)snprintf(line, 80, "%s\n", command);
+}
+
+/* SIZE is 1, 2, 4 or 8. */
 static inline void qtest_write(struct qtest *q, uint64_t address, unsigned size, uint64_t value)
 {
-	qtest_access(q, size == 8 ? "writeq" : "writel", address, value);
+	static const char *const verbs[] = {
+		[1] = "writeb", [2] = "writew", [4] = "writel", [8] = "writeq"
+	};
+
+	qtest_access(q, verbs[size], address, value);
 }
 
 static inline uint64_t qtest_read(struct qtest *q, uint64_t address, unsigned size)
 {
+	static const char *const verbs[] = {
+		[1] = "readb", [2] = "readw", [4] = "readl", [8] = "readq"
+	};
+
 	qtest_flush(q);
-	qtest_access(q, size == 8 ? "readq" : "readl", address, 0);
+	qtest_access(q, verbs[size], address, 0);
 	qtest_send(q);
 	return strtoull(qtest_answer(q), NULL, 16);
 }
