@@ -136,16 +136,6 @@ static uint64_t get(const struct peal_pci_function *function, uint32_t offset, u
 	return peal_reg_get(function->image, offset, width);
 }
 
-/* BASE..LIMIT, both included; nothing when the limit is below the base. */
-static struct pci_window window(uint64_t base, uint64_t limit)
-{
-	if (limit < base)
-		return (struct pci_window){ 0 };
-	/* All there is has a size of 2^64, and nobody misses its last byte. */
-	return (struct pci_window){ base,
-				    limit - base == UINT64_MAX ? UINT64_MAX : limit - base + 1 };
-}
-
 /* Under the function's mutex. */
 static struct pci_forwarding read_forwarding(const struct peal_pci_function *f)
 {
@@ -157,17 +147,18 @@ static struct pci_forwarding read_forwarding(const struct peal_pci_function *f)
 	};
 
 	if (command & PCI_COMMAND_MEMORY) {
-		to.memory = window(get(f, MEMORY_BASE, 2) << 16,
-				   get(f, MEMORY_LIMIT, 2) << 16 | 0xfffff);
-		to.prefetchable = window((get(f, PREFETCHABLE_BASE, 2) & 0xfff0) << 16 |
-						 get(f, PREFETCHABLE_UPPER, 4) << 32,
-					 (get(f, PREFETCHABLE_LIMIT, 2) & 0xfff0) << 16 | 0xfffff |
-						 get(f, PREFETCHABLE_TOP, 4) << 32);
+		to.memory = pci_window(get(f, MEMORY_BASE, 2) << 16,
+				       get(f, MEMORY_LIMIT, 2) << 16 | 0xfffff);
+		to.prefetchable = pci_window((get(f, PREFETCHABLE_BASE, 2) & 0xfff0) << 16 |
+						     get(f, PREFETCHABLE_UPPER, 4) << 32,
+					     (get(f, PREFETCHABLE_LIMIT, 2) & 0xfff0) << 16 |
+						     0xfffff | get(f, PREFETCHABLE_TOP, 4) << 32);
 	}
 	if (command & PCI_COMMAND_IO)
-		to.io = window((get(f, IO_BASE, 1) & 0xf0) << 8 | get(f, IO_BASE_UPPER, 2) << 16,
-			       (get(f, IO_LIMIT, 1) & 0xf0) << 8 | 0xfff |
-				       get(f, IO_LIMIT_UPPER, 2) << 16);
+		to.io = pci_window((get(f, IO_BASE, 1) & 0xf0) << 8 | get(f, IO_BASE_UPPER, 2)
+									      << 16,
+				   (get(f, IO_LIMIT, 1) & 0xf0) << 8 | 0xfff |
+					   get(f, IO_LIMIT_UPPER, 2) << 16);
 	return to;
 }
 

@@ -10,6 +10,16 @@ struct pci_window {
 	uint64_t size; /* 0: nothing */
 };
 
+/* BASE..LIMIT, both included; nothing when the limit is below the base. */
+static inline struct pci_window pci_window(uint64_t base, uint64_t limit)
+{
+	if (limit < base)
+		return (struct pci_window){ 0, 0 };
+	/* All there is has a size of 2^64, and nobody misses its last byte. */
+	return (struct pci_window){ base,
+				    limit - base == UINT64_MAX ? UINT64_MAX : limit - base + 1 };
+}
+
 /* What a bridge lets through to its secondary bus, and what that bus is. */
 struct pci_forwarding {
 	uint8_t bus;

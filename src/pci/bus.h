@@ -8,7 +8,7 @@
 #include "bridge.h"
 
 #define BUS_FUNCTIONS 256u
-#define BUS_WINDOWS   4u
+#define BUS_WINDOWS   8u /* behind six bridges; see set_windows */
 
 struct peal_pci_bus {
 	struct peal_pci_bus_config config;

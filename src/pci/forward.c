@@ -40,17 +40,34 @@ static struct pci_window intersect(const struct pci_window *a, const struct pci_
 	return (struct pci_window){ first, a_left < b_left ? a_left : b_left };
 }
 
-/* What both the bridge and all above it forward; more pieces than there is room for are dropped. */
+/* Windows that overlap become one, so that each address is in one piece only. */
+static void merge(struct pci_window *a, struct pci_window *b)
+{
+	uint64_t first = a->address < b->address ? a->address : b->address;
+	uint64_t a_last = a->address + a->size - 1, b_last = b->address + b->size - 1;
+	uint64_t last = a_last > b_last ? a_last : b_last;
+
+	if (!intersect(a, b).size)
+		return;
+	*a = pci_window(first, last);
+	*b = (struct pci_window){ 0 };
+}
+
+/*
+ * What both the bridge and all above it forward; more pieces than there is room for are dropped. Two
+ * windows make at most one piece more than there are above.
+ */
 static void set_windows(struct peal_pci_bus *bus, const struct pci_forwarding *f,
 			const struct peal_pci_bus *above)
 {
-	const struct pci_window *own[] = { &f->memory, &f->prefetchable };
+	struct pci_window own[] = { f->memory, f->prefetchable };
 	unsigned n = 0;
 
+	merge(&own[0], &own[1]);
 	memset(bus->windows, 0, sizeof(bus->windows));
 	for (unsigned i = 0; i < PEAL_COUNT_OF(own); i++) {
 		for (unsigned j = 0; j < BUS_WINDOWS && n < BUS_WINDOWS; j++) {
-			struct pci_window piece = intersect(own[i], &above->windows[j]);
+			struct pci_window piece = intersect(&own[i], &above->windows[j]);
 
 			if (piece.size)
 				bus->windows[n++] = piece;

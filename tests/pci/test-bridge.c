@@ -421,6 +421,48 @@ static void ports_decode_inside_the_io_windows_only(void **state)
 	deep_done(&d);
 }
 
+/* All that there is, in both windows. */
+static void open_all(struct peal_pci_function *bridge)
+{
+	peal_pci_config_write(bridge, MEMORY, 4, 0xfff00000);
+	peal_pci_config_write(bridge, PREFETCH, 4, 0xfff00000);
+	peal_pci_config_write(bridge, PREFETCH + 4, 8, UINT64_C(0xffffffff) << 32);
+	peal_pci_config_write(bridge, COMMAND, 2, COMMAND_MEMORY);
+}
+
+/* The pieces of what overlaps took the place of the window above 4 GiB. */
+static void windows_that_overlap_on_every_level_forward_all(void **state)
+{
+	struct peal_pci_function_config config;
+	struct peal_pci_function *function;
+	struct deep d;
+
+	(void)state;
+	deep_init(&d);
+	config = function_config(&d.t.f);
+	assert_int_equal(peal_pci_function_new(&function, &config), 0);
+	assert_int_equal(peal_pci_function_add_bar(function, 0, PEAL_PCI_BAR_MEM64, 4096,
+						   &device_bar_ops, &d.t.f.device),
+			 0);
+	assert_int_equal(peal_pci_bus_plug(peal_pci_bridge_bus(d.inner), 2 << 3, function), 0);
+	open_all(peal_pci_bridge_function(d.t.port));
+	open_all(peal_pci_bridge_function(d.inner));
+	peal_pci_config_write(function, COMMAND, 2, COMMAND_MEMORY);
+	peal_pci_config_write(function, BAR(0), 8, WINDOW64);
+	assert_true(is_mapped(d.t.f.ram.space, WINDOW64));
+	peal_pci_config_write(function, BAR(0), 8, WINDOW32);
+	assert_true(is_mapped(d.t.f.ram.space, WINDOW32));
+	assert_false(is_mapped(d.t.f.ram.space, WINDOW64));
+	/* One that reaches up to the end of all and overlaps the other from behind. */
+	port_write(&d.t, PREFETCH, 2, 0xfff0 & (WINDOW32 >> 16));
+	assert_true(is_mapped(d.t.f.ram.space, WINDOW32));
+	peal_pci_config_write(function, BAR(0), 8, WINDOW64);
+	assert_true(is_mapped(d.t.f.ram.space, WINDOW64));
+	peal_pci_bus_unplug(peal_pci_bridge_bus(d.inner), function);
+	peal_pci_function_free(function);
+	deep_done(&d);
+}
+
 static void renumbering_names_the_requester_of_msi_two_levels_down(void **state)
 {
 	struct peal_pci_function *inner;
@@ -621,6 +663,7 @@ int main(void)
 		cmocka_unit_test(windows_of_two_bridges_intersect),
 		cmocka_unit_test(state_of_a_bridge_comes_back),
 		cmocka_unit_test(ports_decode_inside_the_io_windows_only),
+		cmocka_unit_test(windows_that_overlap_on_every_level_forward_all),
 		cmocka_unit_test(renumbering_names_the_requester_of_msi_two_levels_down),
 		cmocka_unit_test(bus_master_of_every_bridge_on_the_way_counts),
 		cmocka_unit_test(secondary_bus_reset_reaches_every_level),
