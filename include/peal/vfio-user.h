@@ -78,6 +78,8 @@ PEAL_PUBLIC int peal_vfu_server_run(struct peal_vfu_server *server, int listen_f
 /*
  * Serves the client at the other end of FD (consumed) until it leaves or the server is stopped: 0.
  * After that all that it gave is released; the device keeps its state.
+ * A log of DMA ends with it, and a device that it had stopped for migration is reset and runs: its
+ * state was given to somebody else, or was to be. One in PRE_COPY goes on.
  * -ETIMEDOUT: it stopped in the middle. -EPROTO: what it sent is no stream of messages. -EFAULT: it
  * took memory away that it had shared. -errno.
  */

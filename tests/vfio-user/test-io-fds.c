@@ -6,6 +6,7 @@
 #include "movers.h"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 
 #include "vfio/user/channel.h"
 
@@ -225,6 +226,41 @@ static void release_gives_all_of_them_back(void **state)
 	bells_done(&b);
 }
 
+/* Without descriptors or memory nothing is half made, and later all is there. */
+static void descriptors_that_cannot_be_had(void **state)
+{
+	struct peal_vfio_io_fd list[ROOM];
+	struct peal_vfio_device *direct;
+	struct rlimit limit, low;
+	unsigned count = 777, failed = 0, before;
+	struct bells b;
+	int r = -1;
+
+	(void)state;
+	bells_init(&b, 10);
+	direct = peal_vfio_function_device(b.served[0].vfio);
+	before = open_fds();
+	test_host_fail_in(&b.served[0].host, 0);
+	assert_int_equal(peal_vfio_io_fds(direct, PEAL_BELL_BAR, list, ROOM, &count), -ENOMEM);
+	test_host_fail_never(&b.served[0].host);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	low = limit;
+	for (low.rlim_cur = 3; r < 0; low.rlim_cur++) {
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+		r = peal_vfio_io_fds(direct, PEAL_BELL_BAR, list, ROOM, &count);
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+		peal_vfio_io_release(direct);
+		assert_true(r == 0 || r == -EMFILE);
+		assert_int_equal(count, r < 0 ? 777 : 10);
+		failed += r < 0;
+		/* Where what watches them is there, it stays. */
+		assert_in_range(open_fds(), before, before + 2);
+	}
+	assert_true(failed > 20);
+	assert_int_equal(get(direct, PEAL_BELL_BAR, list), 10);
+	bells_done(&b);
+}
+
 /* The argsz that is too small is answered with what is needed, and without descriptors. */
 static void a_reply_that_does_not_fit_has_none(void **state)
 {
@@ -295,6 +331,7 @@ int main(void)
 		fds_test(rings_are_not_lost_when_the_device_stops),
 		fds_test(descriptors_go_with_their_client),
 		fds_test(release_gives_all_of_them_back),
+		fds_test(descriptors_that_cannot_be_had),
 		fds_test(a_reply_that_does_not_fit_has_none),
 	};
 
