@@ -195,6 +195,129 @@ static void forged_bells_break_nothing(void **state)
 	free(stream);
 }
 
+/* ---- one field that cannot be so ---- */
+
+struct field {
+	size_t at; /* from the end of the stream */
+	size_t size;
+	uint64_t value;
+};
+
+static void expect_fields_refused(struct served *from, struct served *to,
+				  const struct field *fields, size_t count)
+{
+	uint8_t *stream = malloc(SERVED_STREAM), *forged = malloc(SERVED_STREAM);
+	size_t size = stream_of(from, stream);
+
+	assert_non_null(forged);
+	for (size_t i = 0; i < count; i++) {
+		memcpy(forged, stream, size);
+		peal_store_le(forged + size - fields[i].at, fields[i].size, fields[i].value);
+		seal(forged, size);
+		expect_refused(to, forged, size);
+	}
+	assert_int_equal(try_stream(to, stream, size), 0);
+	free(forged);
+	free(stream);
+}
+
+/* Behind each other: 60 bytes of registers, 36 of each queue, 8 of blk, 4 of the sum. */
+#define CLASS     (4u + 8u)
+#define QUEUE(q)  (CLASS + 36u * (QUEUES - (q)))
+#define REGISTERS (QUEUE(0) + 60u)
+
+static void blk_fields_that_cannot_be_are_refused(void **state)
+{
+	static const struct field fields[] = {
+		{ REGISTERS, 4, 2 },               /* version */
+		{ REGISTERS - 4, 4, QUEUES + 1 },  /* queues */
+		{ REGISTERS - 8, 8, 0 },           /* what is offered */
+		{ REGISTERS - 16, 1, 0x10 },       /* status: no such bit */
+		{ REGISTERS - 16, 1, 0x07 },       /* DRIVER_OK without FEATURES_OK */
+		{ REGISTERS - 16, 1, 0x8f },       /* FAILED, with queues that are served */
+		{ REGISTERS - 17, 1, 4 },          /* ISR */
+		{ REGISTERS - 19, 1, 1 },          /* nothing */
+		{ REGISTERS - 20, 2, QUEUES + 1 }, /* configuration's vector: none, or free */
+		{ REGISTERS - 20, 2, 1 },
+		{ REGISTERS - 20, 2, 0xffff },
+		{ REGISTERS - 32, 4, 0x80000000 }, /* features */
+		{ REGISTERS - 36, 4, 0 },
+		{ REGISTERS - 40, 4, 1 },
+		{ REGISTERS - 44, 4, 1 },
+		{ QUEUE(1), 2, 0 }, /* size */
+		{ QUEUE(1), 2, 3 },
+		{ QUEUE(1), 2, 512 },
+		{ QUEUE(1) - 2, 2, QUEUES + 1 }, /* vector */
+		{ QUEUE(0) - 2, 2, 2 },
+		{ QUEUE(0) - 4, 1, 2 }, /* enabled */
+		{ QUEUE(0) - 4, 1, 0 },
+		{ QUEUE(0) - 5, 1, 2 },                 /* live */
+		{ QUEUE(0) - 8, 4, PEAL_VRING_FAULTS }, /* fault */
+		{ CLASS, 8, SECTORS + 1 },
+	};
+	struct pair *p = pair_new(QUEUES, 0, 0, 0);
+
+	(void)state;
+	expect_fields_refused(&p->served[0], &p->served[1], fields, PEAL_COUNT_OF(fields));
+	pair_free(p);
+}
+
+/* Vectors that the device would not have in use any more, or too often, after a reset too. */
+static void bell_fields_that_cannot_be_are_refused(void **state)
+{
+	enum {
+		RINGS = 4 + 3 * 8,
+		BELL = RINGS + 56,
+		INTX = BELL + 4,
+		MSI = INTX + 8 + 2 * 4, /* uses of 2, and what pends */
+		MSIX = MSI + 4 + 8 + 3 * 20,
+	};
+	static const struct field fields[] = {
+		{ MSIX - 16, 4, 0 },      { MSIX - 36, 4, 2 },      { MSI, 4, 0 },
+		{ MSI - 4, 4, 7 },        { BELL, 4, 2 },           { BELL - 4, 4, 4 },
+		{ BELL - 8, 4, 2 },       { BELL - 28 - 16, 4, 1 }, { BELL - 28 - 20, 4, 1 },
+		{ BELL - 28 - 24, 4, 1 },
+	};
+	struct bells b;
+
+	(void)state;
+	bells_init(&b, 3);
+	expect_fields_refused(&b.served[0], &b.served[1], fields, PEAL_COUNT_OF(fields));
+	assert_int_equal(peal_vfio_reset(b.served[1].device), 0);
+	expect_fields_refused(&b.served[0], &b.served[1], fields, 4);
+	served_write(&b.served[1], PEAL_VFIO_REGION_CONFIG, 0x04, 2, 6);
+	served_enable_msix(&b.served[1], 3);
+	for (unsigned v = 0; v < 3; v++) {
+		bell_write(&b.served[1], PEAL_BELL_RING, v);
+		assert_int_equal(served_signals(&b.served[1], v), 1);
+	}
+	bells_done(&b);
+}
+
+/* What was refused is not half there: the vectors are in use as before. */
+static void vectors_survive_a_state_that_was_refused(void **state)
+{
+	const size_t uses = 24 + 16 + PEAL_PCI_CONFIG_SIZE + 4 + 16; /* of vector 0 */
+	uint8_t *stream = malloc(SERVED_STREAM);
+	struct bells b;
+	size_t size;
+
+	(void)state;
+	assert_non_null(stream);
+	bells_init(&b, 3);
+	size = stream_of(&b.served[0], stream);
+	assert_int_equal(peal_load_le(stream + uses, 4), 1);
+	peal_store_le(stream + uses, 4, 0);
+	seal(stream, size);
+	expect_refused(&b.served[1], stream, size);
+	served_write(&b.served[1], PEAL_VFIO_REGION_CONFIG, 0x04, 2, 6);
+	served_enable_msix(&b.served[1], 3);
+	bell_write(&b.served[1], PEAL_BELL_RING, 0);
+	assert_int_equal(served_signals(&b.served[1], 0), 1);
+	bells_done(&b);
+	free(stream);
+}
+
 /* ---- anything, at any time ---- */
 
 struct hostile {
@@ -469,6 +592,9 @@ int main(void)
 		fds_test(corrupt_streams_of_a_bell_are_refused),
 		fds_test(forged_streams_break_nothing),
 		fds_test(forged_bells_break_nothing),
+		fds_test(blk_fields_that_cannot_be_are_refused),
+		fds_test(bell_fields_that_cannot_be_are_refused),
+		fds_test(vectors_survive_a_state_that_was_refused),
 		fds_test(a_client_may_say_anything_to_a_blk),
 		fds_test(a_client_may_say_anything_to_a_bell),
 	};

@@ -40,21 +40,32 @@ static void a_stopped_device_does_nothing(void **state)
 		struct pair *p = pair_new(1, 0, 0, 0);
 		struct served *s = &p->served[0];
 		struct queue *q = &p->r.queues[0];
+		const struct peal_vfio_range all = { RAM, RAM_SIZE };
+		uint64_t page_size = 4096, written = 0;
+		uint8_t used[4096];
 
 		offer_request(&p->r, 0);
 		queue_notify(s, q);
 		assert_true(take_request(&p->r, 0));
 		assert_int_equal(served_signals(s, 1), 1);
 		served_set_state(s, states[i]);
+		memcpy(used, queue_at(q, QUEUE_USED), sizeof(used));
+		assert_int_equal(peal_vfio_dma_log_start(s->device, &page_size, NULL, 0), 0);
 		for (unsigned n = 0; n < 5; n++) {
 			offer_request(&p->r, 0);
 			queue_notify(s, q);
 		}
+		assert_memory_equal(queue_at(q, QUEUE_USED), used, sizeof(used));
+		/* Not even what it takes back. */
+		assert_int_equal(peal_vfio_dma_log_report(s->device, &all, RAM_SIZE, &written), 0);
+		assert_int_equal(written, 0);
 		assert_int_equal(queue_used_index(q), 1);
 		assert_int_equal(p->paths[0].requests, 1);
 		served_set_state(s, PEAL_VFIO_MIG_RUNNING);
 		while (take_request(&p->r, 0))
 			;
+		assert_int_equal(peal_vfio_dma_log_report(s->device, &all, RAM_SIZE, &written), 0);
+		assert_int_equal(written, 1);
 		pair_expect_done(p, 6);
 		assert_true(served_signals(s, 1) > 0);
 		pair_free(p);
@@ -312,6 +323,12 @@ static void a_line_that_is_up_is_up_on_the_other_side(void **state)
 	assert_int_equal(served_signals(&b.served[0], 0), 0);
 	assert_int_equal(served_signals(&b.served[1], 0), 1);
 	assert_int_equal(bell_read(&b.served[1], PEAL_BELL_CAUSE), 1);
+	/* Unmasked while it stands still: it comes when the device goes on. */
+	served_set_state(&b.served[1], PEAL_VFIO_MIG_STOP);
+	assert_int_equal(intx(&b.served[1], unmask, 1, NULL), 0);
+	assert_int_equal(served_signals(&b.served[1], 0), 0);
+	served_set_state(&b.served[1], PEAL_VFIO_MIG_RUNNING);
+	assert_int_equal(served_signals(&b.served[1], 0), 1);
 	bell_write(&b.served[1], PEAL_BELL_CAUSE, 1);
 	assert_int_equal(intx(&b.served[1], unmask, 1, NULL), 0);
 	assert_int_equal(served_signals(&b.served[1], 0), 0);
