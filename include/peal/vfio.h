@@ -108,6 +108,8 @@ enum peal_vfio_mig_state {
  * put: gives it back; nobody signals it any more.
  * signal: adds one event. Hot path: from any thread, any number at once, with locks of the device's
  *	function held: it does not block.
+ * unblock: SIGNAL of this trigger may be held up by whom it is for: then it comes out. From any
+ *	thread, with no lock; what the user has not seen yet is not taken from him. NULL: never is.
  * watch: calls FIRE(ARGUMENT, false) whenever FD was signalled, also before the call, and takes the
  *	signal; FIRE(ARGUMENT, true) when its last descriptor was closed, if that can be known.
  *	Errors as get. NULL: -ENOTSUP for unmask watchers. FIRE may be called in any thread, also from
@@ -122,6 +124,7 @@ struct peal_trigger_ops {
 	int (*get)(void *user, int fd, void **ret);
 	void (*put)(void *user, void *trigger);
 	void (*signal)(void *user, void *trigger);
+	void (*unblock)(void *user, void *trigger);
 	int (*watch)(void *user, int fd, void (*fire)(void *argument, bool closed), void *argument,
 		     void **ret);
 	void (*unwatch)(void *user, void *watcher);
@@ -254,6 +257,12 @@ PEAL_PUBLIC int peal_irqset_set_message(struct peal_irqset *irqset,
 PEAL_PUBLIC void peal_irqset_disable(struct peal_irqset *irqset);
 
 /*
+ * Whoever is held up in a trigger by its user comes out (struct peal_trigger_ops, unblock). Takes no
+ * lock; each call looks at all vectors. A trigger that is taken away needs no such call.
+ */
+PEAL_PUBLIC void peal_irqset_unblock(struct peal_irqset *irqset);
+
+/*
  * An interrupt of MSI, MSIX, ERR or REQ: signals the vector's trigger. 1: signalled; 0: no such
  * vector, or it has none (counted). No lock, no allocation, O(1).
  */
@@ -305,6 +314,11 @@ PEAL_PUBLIC void peal_irqset_counters(const struct peal_irqset *irqset, unsigned
 /*
  * Triggers and watchers that are eventfds of Linux. A thread of its own waits for the watchers; it
  * is started with the first one. One object serves any number of irqsets.
+ *
+ * A limit: a signal is a write to a descriptor that its user has, too. Linux cannot be asked to write
+ * to it without blocking but by O_NONBLOCK, which the user can clear again, and fill the counter: who
+ * raises then waits until the user reads, or goes, or takes the trigger away (see unblock). So a
+ * thread that raises for devices of several users is one that each of them can hold up.
  */
 struct peal_eventfds;
 

@@ -8,6 +8,10 @@
  * nothing to tell, as what is there has not been read. Whether it would is asked first; the user's
  * open file description, with its O_NONBLOCK, is not ours to change.
  *
+ * Nor is it ours to keep: a peer may clear O_NONBLOCK afterwards, or fill the counter behind the
+ * question, and the write sleeps. There is no write that would not (RWF_NOWAIT is EOPNOTSUPP here,
+ * aio and io_uring cost more than the write). Who sleeps so is woken by trigger_unblock().
+ *
  * Watchers are in an epoll instance that a thread of their own waits for; it knows them by number,
  * because it may come with an event of one that is gone. Lock order: the mutex is held while fire
  * is called, which takes none.
@@ -115,6 +119,13 @@ static void trigger_put(void *user, void *trigger)
 	(void)close(trigger_fd(trigger));
 }
 
+static bool is_full(int fd)
+{
+	struct pollfd poller = { .fd = fd, .events = POLLOUT };
+
+	return poll(&poller, 1, 0) != 1;
+}
+
 /*
  * A counter that is full says what there is to say. Not write(), which is a point of cancellation: a
  * thread that raises is in a section of the irqset that it must come out of.
@@ -122,13 +133,15 @@ static void trigger_put(void *user, void *trigger)
 static void trigger_signal(void *user, void *trigger)
 {
 	const uint64_t one = 1;
-	struct pollfd poller = { .fd = trigger_fd(trigger), .events = POLLOUT };
+	const int fd = trigger_fd(trigger);
+	bool may_block = (uintptr_t)trigger & 1;
 
 	(void)user;
-	if ((uintptr_t)trigger & 1 && poll(&poller, 1, 0) != 1)
-		return;
-	while (syscall(SYS_write, poller.fd, &one, sizeof(one)) < 0 && errno == EINTR)
-		;
+	do {
+		if (may_block && is_full(fd))
+			return;
+		may_block = true; /* interrupted: it did, whatever it was before */
+	} while (syscall(SYS_write, fd, &one, sizeof(one)) < 0 && errno == EINTR);
 }
 
 /* ---- watchers ---- */
@@ -144,6 +157,19 @@ static bool take(int fd)
 	if (n < 0 && errno == EOPNOTSUPP && poll(&poller, 1, 0) == 1)
 		n = read(fd, &count, sizeof(count));
 	return n == (ssize_t)sizeof(count);
+}
+
+/*
+ * Only the user of a descriptor fills its counter. Who waits to add one does so then: the user finds
+ * what it would have found, less what it had put there itself.
+ */
+static void trigger_unblock(void *user, void *trigger)
+{
+	const int fd = trigger_fd(trigger);
+
+	(void)user;
+	if (is_full(fd))
+		(void)take(fd);
 }
 
 static void *watch_thread(void *argument)
@@ -325,6 +351,7 @@ const struct peal_trigger_ops *peal_eventfds_ops(void)
 		.get = trigger_get,
 		.put = trigger_put,
 		.signal = trigger_signal,
+		.unblock = trigger_unblock,
 		.watch = watch,
 		.unwatch = unwatch,
 		.create = create,

@@ -189,6 +189,44 @@ void irq_trigger_swap(struct irq_vector *vector, void *trigger)
 	peal_epoch_store(&vector->trigger, trigger);
 }
 
+static void unblock(const struct peal_irqset *irqset, void *trigger)
+{
+	const struct peal_irqset_config *c = &irqset->config;
+
+	if (trigger)
+		c->triggers->unblock(c->triggers_user, trigger);
+}
+
+/* Under the mutex: in whatever trigger he is held up, he is in a section that is waited for. */
+static void unblock_all(void *user)
+{
+	struct peal_irqset *irqset = user;
+
+	for (unsigned i = 0; i < irqset->total; i++) {
+		unblock(irqset, irqset->list[i].retired);
+		unblock(irqset, irqset->list[i].trigger);
+	}
+}
+
+/* A user that holds up who signals does not hold up who takes a trigger from him. */
+static void wait_for_signals(struct peal_irqset *irqset)
+{
+	peal_epoch_sync_with(&irqset->epoch, irqset->config.triggers->unblock ? unblock_all : NULL,
+			     irqset);
+}
+
+void peal_irqset_unblock(struct peal_irqset *irqset)
+{
+	unsigned token;
+
+	if (!irqset->config.triggers->unblock)
+		return;
+	token = peal_epoch_enter(&irqset->epoch);
+	for (unsigned i = 0; i < irqset->total; i++)
+		unblock(irqset, peal_epoch_load(&irqset->list[i].trigger));
+	peal_epoch_leave(&irqset->epoch, token);
+}
+
 void irq_retire(struct peal_irqset *irqset, unsigned index, uint32_t start, uint32_t end)
 {
 	const struct peal_irqset_config *c = &irqset->config;
@@ -199,7 +237,7 @@ void irq_retire(struct peal_irqset *irqset, unsigned index, uint32_t start, uint
 		if (!list[i].retired)
 			continue;
 		if (!synced)
-			peal_epoch_sync(&irqset->epoch);
+			wait_for_signals(irqset);
 		synced = true;
 		c->triggers->put(c->triggers_user, list[i].retired);
 		list[i].retired = NULL;

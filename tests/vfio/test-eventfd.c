@@ -186,6 +186,31 @@ static void full_counter_blocks_nobody(void **state)
 	}
 }
 
+/* Only what its user has filled is emptied: what he has not read yet is his. */
+static void unblock_takes_nothing_from_who_reads(void **state)
+{
+	const uint64_t most = UINT64_MAX - 1, almost = UINT64_MAX - 2;
+	int one = eventfd(0, 0), full = eventfd(0, EFD_NONBLOCK), nearly = eventfd(0, 0);
+	struct real real;
+
+	(void)state;
+	real_start(&real);
+	assert_int_equal(set_fd(real.rig, TRIGGER, MSIX, 2, nearly), 0);
+	assert_int_equal(set_fd(real.rig, TRIGGER, MSIX, 0, one), 0);
+	assert_int_equal(set_fd(real.rig, TRIGGER, MSIX, 1, full), 0);
+	assert_int_equal(peal_irqset_raise(real.rig->irqset, MSIX, 0), 1);
+	assert_int_equal(write(full, &most, sizeof(most)), sizeof(most));
+	assert_int_equal(write(nearly, &almost, sizeof(almost)), sizeof(almost));
+	peal_irqset_unblock(real.rig->irqset);
+	assert_int_equal(taken(one), 1);
+	assert_int_equal(taken(full), 0);
+	assert_true(taken(nearly) == almost);
+	real_done(&real);
+	(void)close(one);
+	(void)close(full);
+	(void)close(nearly);
+}
+
 static void many_vectors_leave_no_descriptor(void **state)
 {
 	int32_t fds[64];
@@ -314,6 +339,7 @@ int main(void)
 		cmocka_unit_test(raise_reaches_the_users_eventfd),
 		cmocka_unit_test(wrong_descriptor_is_ebadf_or_einval),
 		cmocka_unit_test(full_counter_blocks_nobody),
+		cmocka_unit_test(unblock_takes_nothing_from_who_reads),
 		cmocka_unit_test(many_vectors_leave_no_descriptor),
 		cmocka_unit_test(resample_eventfd_unmasks),
 		cmocka_unit_test(unmask_right_before_removal_is_not_lost),

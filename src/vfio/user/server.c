@@ -236,6 +236,7 @@ static void session_done(struct vfu_session *session)
 
 	peal_vfio_io_release(session->server->config.device);
 	vfu_session_release_irqs(session);
+	vfu_guard_end(session);
 	vfu_session_end_migration(session);
 	vfu_session_release_dma(session);
 	vfu_remote_done(session);
@@ -263,6 +264,8 @@ int peal_vfu_server_serve(struct peal_vfu_server *server, int fd)
 		return -ENOMEM;
 	}
 	r = session_init(session, server, fd);
+	if (r == 0)
+		r = vfu_guard_start(session);
 	if (r == 0) {
 		peal_count(&server->counters.clients, 1);
 		/* Stop shuts the connection after it raised the flag; we look the other way round. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The server's parts: server.c receives and answers, server-device.c, server-region.c, server-dma.c
- * and server-feature.c handle the commands, server-remote.c is DMA by messages.
+ * and server-feature.c handle the commands, server-remote.c is DMA by messages, server-guard.c is for
+ * clients that hold the server up.
  *
  * Everything that a client brings is in its session, which ends with it.
  */
@@ -51,6 +52,12 @@ struct vfu_remote {
 	struct vfu_message message; /* what the twin socket brings */
 };
 
+struct vfu_guard {
+	pthread_t thread;
+	int end_fd;
+	bool is_running;
+};
+
 struct vfu_session {
 	struct peal_vfu_server *server;
 	struct vfu_channel channel;
@@ -71,6 +78,7 @@ struct vfu_session {
 	size_t maps_room;
 	struct vfu_remote remote;
 	uint32_t faulted; /* set by the SIGBUS handler */
+	struct vfu_guard guard;
 };
 
 struct peal_vfu_server {
@@ -118,6 +126,10 @@ void vfu_session_end_migration(struct vfu_session *session);
 
 /* Takes all ranges back. */
 void vfu_session_release_dma(struct vfu_session *session);
+
+/* Who is held up by a client that is gone comes out. */
+int vfu_guard_start(struct vfu_session *session);
+void vfu_guard_end(struct vfu_session *session); /* also of one that was not started */
 
 int vfu_remote_init(struct vfu_session *session);
 void vfu_remote_done(struct vfu_session *session);
