@@ -94,18 +94,46 @@ bool peal_gic_is_pending(const struct peal_gic *gic, unsigned redist, uint32_t i
 
 /* ---- configuration ---- */
 
-static void set_config(struct peal_gic *gic, uint32_t intid, uint8_t config)
+/* True: it has changed, and the LPI is enabled now. */
+static bool set_config(struct peal_gic *gic, uint32_t intid, uint8_t config)
 {
 	uint8_t *place = &gic->lpi_config[intid - PEAL_GIC_FIRST_LPI];
 
 	if (__atomic_load_n(place, __ATOMIC_RELAXED) == config)
-		return;
+		return false;
 	__atomic_store_n(place, config, __ATOMIC_SEQ_CST);
-	if (!(config & LPI_CONFIG_ENABLE))
-		return;
+	return config & LPI_CONFIG_ENABLE;
+}
+
+static void announce_bits(struct gic_redist *redist, uint32_t word, uint64_t bits)
+{
+	for (; bits; bits &= bits - 1)
+		(void)announce(redist, word * 64 + (uint32_t)__builtin_ctzll(bits));
+}
+
+/* A word of LPIs at a time: there may be hundreds of redistributors to look at. */
+static void announce_enabled(struct peal_gic *gic, uint32_t word, uint64_t enabled)
+{
 	for (unsigned i = 0; i < gic->nredists; i++) {
-		if (is_pending(&gic->redists[i], intid))
-			(void)announce(&gic->redists[i], intid);
+		struct gic_redist *redist = &gic->redists[i];
+
+		announce_bits(redist, word,
+			      enabled & __atomic_load_n(&redist->pending[word], __ATOMIC_SEQ_CST));
+	}
+}
+
+/* N neighbours. */
+static void set_configs(struct peal_gic *gic, uint32_t first, const uint8_t *bytes, uint32_t n)
+{
+	uint64_t enabled = 0;
+
+	for (uint32_t i = 0, intid = first; i < n; i++, intid++) {
+		if (set_config(gic, intid, bytes[i]))
+			enabled |= PEAL_BIT(intid % 64);
+		if (enabled && (intid % 64 == 63 || i + 1 == n)) {
+			announce_enabled(gic, intid / 64, enabled);
+			enabled = 0;
+		}
 	}
 }
 
@@ -127,8 +155,8 @@ void gic_read_config(struct peal_gic *gic, uint32_t first, uint32_t count)
 		if (peal_space_read_memory(gic->memory, table + first - PEAL_GIC_FIRST_LPI, bytes,
 					   n) < 0)
 			memset(bytes, 0, n);
-		for (uint32_t i = config_is(gic, first, bytes, n) ? n : 0; i < n; i++)
-			set_config(gic, first + i, bytes[i]);
+		if (!config_is(gic, first, bytes, n))
+			set_configs(gic, first, bytes, n);
 		first += n;
 		count -= n;
 	}
@@ -145,7 +173,7 @@ void gic_disable_past_limit(struct peal_gic *gic)
 	uint32_t intid = gic->lpi_limit > PEAL_GIC_FIRST_LPI ? gic->lpi_limit : PEAL_GIC_FIRST_LPI;
 
 	for (; intid < gic->id_count; intid++)
-		set_config(gic, intid, 0);
+		(void)set_config(gic, intid, 0);
 }
 
 /* ---- the next LPI ---- */
@@ -310,12 +338,6 @@ static void visit_all(struct gic_redist *redist, const struct visitor *visitor)
 static uint64_t take_word(struct gic_redist *redist, uint32_t word)
 {
 	return __atomic_exchange_n(&redist->pending[word], 0, __ATOMIC_SEQ_CST);
-}
-
-static void announce_bits(struct gic_redist *redist, uint32_t word, uint64_t bits)
-{
-	for (; bits; bits &= bits - 1)
-		(void)announce(redist, word * 64 + (uint32_t)__builtin_ctzll(bits));
 }
 
 static void announce_word(const struct visitor *visitor, struct gic_redist *redist, uint32_t word)

@@ -506,6 +506,67 @@ static void a_full_ring_with_24_id_bits_is_quick(void **state)
 	guest_done(&g);
 }
 
+/* ---- many redistributors ---- */
+
+#define CROWD 1024u
+
+static void no_kick(void *user, unsigned redist)
+{
+	(void)user;
+	(void)redist;
+}
+
+/* The shortest INVALLR of some, each with another priority for every LPI. */
+static double time_invallr(struct guest *g, unsigned nredists)
+{
+	static struct peal_redist_config redists[CROWD];
+	const struct peal_gic_config config = {
+		.host = &g->th.host,
+		.memory = g->ram.space,
+		.id_bits = 14,
+		.nredists = nredists,
+		.redists = redists,
+		.kick = no_kick,
+	};
+	struct peal_gic *gic;
+	double best = 1e9;
+
+	for (unsigned i = 0; i < nredists; i++)
+		redists[i].processor_number = (uint16_t)i;
+	assert_int_equal(peal_gic_new(&gic, &config), 0);
+	peal_redist_write(gic, 0, GICR_PROPBASER, 8, g->configuration | 13);
+	peal_redist_write(gic, 0, GICR_PENDBASER, 8, g->pending[0] | PTZ);
+	peal_redist_write(gic, 0, GICR_CTLR, 4, 1);
+	for (unsigned run = 0; run < 7; run++) {
+		double start;
+
+		memset(test_ram_at(&g->ram, g->configuration, LPI),
+		       (int)((run + 1) % 4 << 6 | LPI_ON), LPI);
+		start = seconds();
+		peal_redist_write(gic, 0, GICR_INVALLR, 8, 0);
+		start = seconds() - start;
+		best = start < best ? start : best;
+	}
+	peal_gic_free(gic);
+	return best;
+}
+
+/* Who looked at each redistributor for each LPI would take 200 times as long. */
+static void reading_configurations_of_a_vm_with_many_vcpus_is_quick(void **state)
+{
+	struct guest g;
+	double one, crowd;
+
+	(void)state;
+	guest_init(&g, NULL);
+	one = time_invallr(&g, 1);
+	crowd = time_invallr(&g, CROWD);
+	print_message("# INVALLR: %.0f us, with %u redistributors %.0f us\n", one * 1e6, CROWD,
+		      crowd * 1e6);
+	assert_true(crowd < 50 * one);
+	guest_done(&g);
+}
+
 /* ---- a queue that would take for ever ---- */
 
 #define MANY_BITS 21u
@@ -666,6 +727,7 @@ int main(void)
 		cmocka_unit_test(movall_finds_every_pending_lpi),
 		cmocka_unit_test(a_pending_table_gets_exactly_what_is_pending),
 		cmocka_unit_test(a_full_ring_with_24_id_bits_is_quick),
+		cmocka_unit_test(reading_configurations_of_a_vm_with_many_vcpus_is_quick),
 		cmocka_unit_test(commands_that_do_much_are_spread_over_reads),
 		cmocka_unit_test(invall_of_many_lpis_is_spread_over_reads),
 		cmocka_unit_test(a_snapshot_carries_commands_that_are_left),
