@@ -278,6 +278,14 @@ uint32_t peal_gic_highest_pending(struct peal_gic *gic, unsigned redist, uint8_t
 	return intid;
 }
 
+/* One thread at a time acknowledges, so this takes no atomic addition. */
+static void count_acknowledged(struct gic_redist *redist)
+{
+	uint64_t *counter = &redist->counters.acknowledged;
+
+	__atomic_store_n(counter, peal_counted(counter) + 1, __ATOMIC_RELAXED);
+}
+
 uint32_t peal_gic_acknowledge(struct peal_gic *gic, unsigned redist, uint8_t mask,
 			      uint8_t *priority)
 {
@@ -288,7 +296,7 @@ uint32_t peal_gic_acknowledge(struct peal_gic *gic, unsigned redist, uint8_t mas
 			return intid;
 		/* A command may have taken it away meanwhile. */
 		if (gic_unpend(&gic->redists[redist], intid)) {
-			peal_count(&gic->redists[redist].counters.acknowledged, 1);
+			count_acknowledged(&gic->redists[redist]);
 			return intid;
 		}
 	}
@@ -490,7 +498,7 @@ static bool unpend_all_but(struct peal_gic *gic, const struct gic_redist *one, u
 
 void gic_command_unpend(struct peal_gic *gic, struct gic_redist *first, uint32_t intid)
 {
-	if (first)
+	if (first && is_pending(first, intid))
 		(void)gic_unpend(first, intid);
 	/* Strayed is set before a bit moves, and bits move under the mutex. */
 	if (peal_likely(!is_strayed(gic)))
