@@ -170,10 +170,94 @@ static void every_change_waits_for_sends_under_way(void **state)
 	}
 }
 
+/* ---- memory ---- */
+
+/*
+ * A change that takes one thing out of reach, waits, and then another: a send that begins in between
+ * may have found the second. Here it begins when the first wait ends, and is seen by the next.
+ */
+struct freeing {
+	struct guest g; /* first, as above */
+	bool under_way;
+	unsigned token;
+	unsigned more;  /* sends that begin when one ends */
+	size_t watched; /* what may not be freed meanwhile: its size */
+	unsigned freed;
+};
+
+static void end_of_wait(void *user)
+{
+	struct freeing *f = user;
+	unsigned token = f->token;
+
+	f->under_way = f->more > 0;
+	if (f->more) {
+		f->more--;
+		f->token = peal_epoch_enter(&f->g.gic->epoch);
+	}
+	peal_epoch_leave(&f->g.gic->epoch, token);
+}
+
+static void watch_free(void *user, void *pointer, size_t size)
+{
+	struct freeing *f = user;
+
+	if (size == f->watched) {
+		f->freed++;
+		thread_assert(!f->under_way);
+	}
+	test_host_free(user, pointer, size);
+}
+
+static void setup_freeing(struct freeing *f, size_t watched)
+{
+	memset(f, 0, sizeof(*f));
+	guest_init(&f->g, NULL);
+	guest_start(&f->g);
+	its_map_collections(&f->g.its[0]);
+	assert_int_equal(its_mapd(&f->g.its[0], 1, 4, its_itt(&f->g.its[0], 1)), 0);
+	f->g.th.host.relax = end_of_wait;
+	f->g.th.host.free = watch_free;
+	f->watched = watched;
+	f->more = 1;
+	f->token = peal_epoch_enter(&f->g.gic->epoch);
+	f->under_way = true;
+}
+
+/* The device goes, and then the nodes of the tree that led to it. */
+static void nodes_are_out_of_reach_before_they_are_freed(void **state)
+{
+	struct freeing f;
+
+	(void)state;
+	setup_freeing(&f, sizeof(struct its_node));
+	assert_int_equal(its_unmapd(&f.g.its[0], 1), 0);
+	assert_int_equal(f.freed, 2);
+	guest_done(&f.g);
+}
+
+/* The last collection goes, and then the page it was in. */
+static void collection_pages_are_out_of_reach_before_they_are_freed(void **state)
+{
+	struct freeing f;
+	struct guest_its *gi = &f.g.its[0];
+
+	(void)state;
+	setup_freeing(&f, COLLECTION_PAGE * sizeof(uint32_t));
+	f.more = 2;
+	assert_int_equal(its_unmapc(gi, 1, 0), 0);
+	assert_int_equal(f.freed, 0);
+	assert_int_equal(its_unmapc(gi, 0, 0), 0);
+	assert_int_equal(f.freed, 1);
+	guest_done(&f.g);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_change_waits_for_sends_under_way),
+		cmocka_unit_test(nodes_are_out_of_reach_before_they_are_freed),
+		cmocka_unit_test(collection_pages_are_out_of_reach_before_they_are_freed),
 	};
 
 	return cmocka_run_group_tests_name("gic-late-send", tests, NULL, NULL);

@@ -72,6 +72,34 @@ static void bad_configurations_of_a_gic_are_refused(void **state)
 	test_host_done(&th);
 }
 
+/* Looking for LPIs that strayed costs; who needs not does not. */
+static void nothing_strays_after_a_reset_or_with_lpis_off(void **state)
+{
+	struct guest g;
+	struct guest_its *gi = &g.its[0];
+
+	(void)state;
+	guest_init(&g, NULL);
+	for (unsigned n = 0; n < 2; n++) {
+		guest_start(&g);
+		assert_int_equal(g.gic->strayed, 0);
+		assert_int_equal(g.gic->strayed_redists[0], 0);
+		assert_false(g.gic->redists[0].table_stale);
+		its_map_collections(gi);
+		its_map_lpis(gi, 1, LPI, 2, 0, 0);
+		assert_int_equal(peal_its_send(gi->its, 1, 0), 1);
+		assert_int_equal(its_mapc(gi, 0, 1), 0);
+		assert_int_equal(g.gic->strayed, 1);
+		assert_int_equal(g.gic->strayed_redists[0], 1);
+		assert_int_equal(peal_gic_save_pending(g.gic), 0);
+		assert_true(g.gic->redists[0].table_stale);
+		memset(test_ram_at(&g.ram, g.pending[0], 0x2000), 0, 0x2000);
+		peal_its_reset(gi->its);
+		peal_gic_reset(g.gic);
+	}
+	guest_done(&g);
+}
+
 static void resetting_an_its_forgets_everything(void **state)
 {
 	struct guest g;
@@ -460,6 +488,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_allocation_of_a_gic_may_fail),
 		cmocka_unit_test(bad_configurations_of_a_gic_are_refused),
+		cmocka_unit_test(nothing_strays_after_a_reset_or_with_lpis_off),
 		cmocka_unit_test(resetting_an_its_forgets_everything),
 		cmocka_unit_test(leak_at_teardown_with_pending_lpis),
 		cmocka_unit_test(every_allocation_of_an_its_may_fail),

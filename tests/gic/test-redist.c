@@ -267,6 +267,24 @@ static void ptz_holds_for_one_enabling(void **state)
 	guest_done(&g);
 }
 
+/* The half of the register with PTZ is not written again. */
+static void ptz_does_not_outlive_a_reset(void **state)
+{
+	struct guest g;
+
+	(void)state;
+	guest_init(&g, NULL);
+	prepare_pending(&g, 0, PTZ);
+	peal_gic_reset(g.gic);
+	guest_configure(&g, LPI + 3, LPI_ON);
+	*guest_pending_byte(&g, 0, LPI + 3) = 0x08;
+	redist_write(&g, 0, GICR_PROPBASER, 8, guest_propbaser(&g));
+	redist_write(&g, 0, GICR_PENDBASER, 4, g.pending[0] & 0xffffffff);
+	enable_lpis(&g, 0);
+	assert_int_equal(guest_acknowledge(&g, 0), LPI + 3);
+	guest_done(&g);
+}
+
 /* ---- EnableLPIs ---- */
 
 static void enabling_reads_the_pending_table(void **state)
@@ -623,6 +641,7 @@ int main(void)
 		cmocka_unit_test(ptz_reads_zero_and_leaves_the_table_unread),
 		cmocka_unit_test(ptz_is_said_by_the_write_of_its_own_half),
 		cmocka_unit_test(ptz_holds_for_one_enabling),
+		cmocka_unit_test(ptz_does_not_outlive_a_reset),
 		cmocka_unit_test(enabling_reads_the_pending_table),
 		cmocka_unit_test(pending_table_of_the_wrong_vcpu),
 		cmocka_unit_test(two_lpis_sharing_a_pending_byte),

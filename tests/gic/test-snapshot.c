@@ -114,6 +114,36 @@ static void a_snapshot_carries_everything_over(void **state)
 	guest_done(&g);
 }
 
+/* Pending states stay where they are, and commands find them there. */
+static void a_snapshot_that_moves_a_collection_leaves_no_lpi_behind(void **state)
+{
+	struct guest g;
+	struct guest_its *gi = &g.its[0];
+	struct image image;
+
+	(void)state;
+	build(&g, NULL);
+	image = its_image(gi);
+	assert_int_equal(its_mapc(gi, 0, 1), 0);
+	assert_int_equal(its_mapc(gi, 1, 0), 0);
+	peal_gic_reset(g.gic); /* what MAPC did to the GIC is forgotten */
+	for (unsigned i = 0; i < g.nredists; i++)
+		guest_start_redist(&g, i);
+	assert_int_equal(peal_its_send(gi->its, 3, 0), 1);
+	assert_int_equal(peal_its_send(gi->its, 3, 1), 1);
+	assert_true(guest_is_pending(&g, 1, LPI));
+	assert_int_equal(peal_its_load(gi->its, image.bytes, image.size), 0);
+	gi->writer = (uint32_t)its_read(gi, GITS_CWRITER);
+	assert_true(guest_is_pending(&g, 1, LPI));
+	assert_int_equal(its_event(gi, CLEAR, 3, 0), 0);
+	assert_false(guest_is_pending(&g, 1, LPI));
+	assert_int_equal(its_movi(gi, 3, 1, 400), 0x010109);
+	assert_int_equal(its_event(gi, DISCARD, 3, 1), 0);
+	assert_false(guest_is_pending(&g, 1, LPI + 1));
+	image_done(&image);
+	guest_done(&g);
+}
+
 static void a_snapshot_replaces_what_was_there(void **state)
 {
 	struct guest g;
@@ -518,6 +548,7 @@ int main(void)
 		cmocka_unit_test(a_snapshot_has_its_documented_bytes),
 		cmocka_unit_test(a_snapshot_carries_everything_over),
 		cmocka_unit_test(a_snapshot_replaces_what_was_there),
+		cmocka_unit_test(a_snapshot_that_moves_a_collection_leaves_no_lpi_behind),
 		cmocka_unit_test(the_size_counts),
 		cmocka_unit_test(every_corrupt_byte_is_refused_or_taken),
 		cmocka_unit_test(a_load_without_memory_changes_nothing),
