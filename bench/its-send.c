@@ -419,7 +419,7 @@ static void report(struct bench_context *context, const struct options *options,
 		bench_param_none(context, "transfer");
 	bench_target_at_least(context, "ratio", 100);
 	bench_target_at_most(context, "flatness", 4);
-	bench_target_at_least(context, "scaling", 1.7);
+	bench_target_at_least(context, "scaling", 1.8);
 	bench_target_at_most(context, "hot_by_fetch_or", 15);
 }
 
