@@ -48,11 +48,6 @@ PEAL_PUBLIC void peal_epoch_done(struct peal_epoch *epoch);
 /* Returns when every section that was entered before the call has been left. */
 PEAL_PUBLIC void peal_epoch_sync(struct peal_epoch *epoch);
 
-/* The same. WAIT(USER) is called now and then while somebody is waited for: it may end what keeps him
- * in his section. */
-PEAL_PUBLIC void peal_epoch_sync_with(struct peal_epoch *epoch, void (*wait)(void *user),
-				      void *user);
-
 /* How many sections were ever entered: a free count of operations for their owner. */
 PEAL_PUBLIC uint64_t peal_epoch_entered(const struct peal_epoch *epoch);
 

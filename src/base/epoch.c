@@ -14,11 +14,9 @@
  * Invariants: in[p] - out[p] of a slot is how many sections of this parity are in it; both only
  * grow. All looks of the writer are sequentially consistent loads.
  *
- * Lock order: the mutex is innermost; sync calls nothing but relax() and its caller's wait with it.
+ * Lock order: the mutex is innermost; sync calls nothing but relax() with it.
  */
 #include <peal/epoch.h>
-
-#define LOOKS 256u /* a section is short: who is in one for so many looks is held up */
 
 int peal_epoch_init(struct peal_epoch *epoch, const struct peal_host *host)
 {
@@ -43,36 +41,26 @@ static bool slot_is_empty(const struct peal_epoch_slot *slot, unsigned parity)
 }
 
 /* Each slot needs a moment of its own only: whoever enters it later is nobody to wait for. */
-static void wait_for_parity(struct peal_epoch *epoch, unsigned parity, void (*wait)(void *user),
-			    void *user)
+static void wait_for_parity(struct peal_epoch *epoch, unsigned parity)
 {
 	const struct peal_host *host = epoch->mutex.host;
-	unsigned looks = 0;
 
 	for (unsigned i = 0; i < PEAL_EPOCH_SLOTS; i++) {
-		while (!slot_is_empty(&epoch->slots[i], parity)) {
+		while (!slot_is_empty(&epoch->slots[i], parity))
 			host->relax(host->user);
-			if (wait && ++looks % LOOKS == 0)
-				wait(user);
-		}
 	}
 }
 
-void peal_epoch_sync_with(struct peal_epoch *epoch, void (*wait)(void *user), void *user)
+void peal_epoch_sync(struct peal_epoch *epoch)
 {
 	unsigned parity;
 
 	peal_mutex_lock(&epoch->mutex);
 	parity = __atomic_load_n(&epoch->parity, __ATOMIC_RELAXED) & 1;
-	wait_for_parity(epoch, parity ^ 1, wait, user);
+	wait_for_parity(epoch, parity ^ 1);
 	__atomic_store_n(&epoch->parity, parity ^ 1, __ATOMIC_SEQ_CST);
-	wait_for_parity(epoch, parity, wait, user);
+	wait_for_parity(epoch, parity);
 	peal_mutex_unlock(&epoch->mutex);
-}
-
-void peal_epoch_sync(struct peal_epoch *epoch)
-{
-	peal_epoch_sync_with(epoch, NULL, NULL);
 }
 
 uint64_t peal_epoch_entered(const struct peal_epoch *epoch)

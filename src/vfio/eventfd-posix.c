@@ -127,21 +127,31 @@ static bool is_full(int fd)
 }
 
 /*
- * A counter that is full says what there is to say. Not write(), which is a point of cancellation: a
- * thread that raises is in a section of the irqset that it must come out of.
+ * Not write(), which is a point of cancellation: a thread that raises is in a section of the irqset
+ * that it must come out of.
  */
+static long add_one(int fd)
+{
+	static const uint64_t one = 1;
+
+	return syscall(SYS_write, fd, &one, sizeof(one));
+}
+
+/* A counter that is full says what there is to say. */
+static void signal_unless_full(int fd)
+{
+	while (!is_full(fd) && add_one(fd) < 0 && errno == EINTR)
+		;
+}
+
+/* One that does not block is not interrupted either. */
 static void trigger_signal(void *user, void *trigger)
 {
-	const uint64_t one = 1;
-	const int fd = trigger_fd(trigger);
-	bool may_block = (uintptr_t)trigger & 1;
-
 	(void)user;
-	do {
-		if (may_block && is_full(fd))
-			return;
-		may_block = true; /* interrupted: it did, whatever it was before */
-	} while (syscall(SYS_write, fd, &one, sizeof(one)) < 0 && errno == EINTR);
+	if (peal_unlikely((uintptr_t)trigger & 1))
+		signal_unless_full(trigger_fd(trigger));
+	else
+		(void)add_one(trigger_fd(trigger));
 }
 
 /* ---- watchers ---- */

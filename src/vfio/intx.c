@@ -78,7 +78,8 @@ static bool step_from(struct peal_irqset *irqset, uint32_t *s, bool arrived, voi
 static void step(struct peal_irqset *irqset, uint32_t set, uint32_t clear, bool arrived)
 {
 	const struct peal_irqset_config *c = &irqset->config;
-	unsigned token = peal_epoch_enter(&irqset->epoch);
+	struct irq_vector *vector = intx_vector(irqset);
+	unsigned parity = irq_enter(irqset, vector);
 	void *trigger;
 	uint32_t s, to;
 
@@ -88,11 +89,9 @@ static void step(struct peal_irqset *irqset, uint32_t set, uint32_t clear, bool 
 	} while (!step_from(irqset, &to, arrived, &trigger) ||
 		 !__atomic_compare_exchange_n(&irqset->intx, &s, to, false, __ATOMIC_SEQ_CST,
 					      __ATOMIC_SEQ_CST));
-	if (trigger) {
+	if (trigger)
 		c->triggers->signal(c->triggers_user, trigger);
-		peal_count(&intx_vector(irqset)->signalled, 1);
-	}
-	peal_epoch_leave(&irqset->epoch, token);
+	irq_leave(vector, parity, trigger);
 	settle(irqset);
 }
 

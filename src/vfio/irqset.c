@@ -4,7 +4,7 @@
  * uapi linux/vfio.h, VFIO_DEVICE_SET_IRQS.
  *
  * Invariants: a trigger is out of its vector before it is given back, and in between everybody who
- * could be signalling it has left the epoch. At most one of INTx, MSI and MSI-X is active, and only
+ * could be signalling it has left the vector's sections. At most one of INTx, MSI and MSI-X is active, and only
  * vectors of an active index, of ERR and of REQ have triggers.
  *
  * Lock order: the irqset's mutex → whatever the ops take. Signalling takes none.
@@ -13,14 +13,10 @@
 
 #include "irqset.h"
 
-/*
- * A raise ends in a system call, and behind one returns are not predicted (mitigations of
- * speculation): each costs as much as all that is done here.
- */
-#define INLINE static inline __attribute__((always_inline))
-
 #define MSI_VECTORS  32u
 #define MSIX_VECTORS 2048u
+
+#define LOOKS 256u /* a section is short */
 
 #define DYNAMIC (PEAL_IRQSET_DYNAMIC | PEAL_IRQSET_DYNAMIC_MSI)
 
@@ -153,25 +149,6 @@ int peal_irqset_set_message(struct peal_irqset *irqset, const struct peal_irqset
 
 /* ---- triggers ---- */
 
-INLINE int send_signal(struct peal_irqset *irqset, struct irq_vector *vector)
-{
-	const struct peal_irqset_config *c = &irqset->config;
-	unsigned token = peal_epoch_enter(&irqset->epoch);
-	void *trigger = peal_epoch_load(&vector->trigger);
-
-	if (peal_likely(trigger)) {
-		c->triggers->signal(c->triggers_user, trigger);
-		peal_count(&vector->signalled, 1);
-	}
-	peal_epoch_leave(&irqset->epoch, token);
-	return trigger ? 1 : 0;
-}
-
-int irq_signal(struct peal_irqset *irqset, struct irq_vector *vector)
-{
-	return send_signal(irqset, vector);
-}
-
 int irq_trigger_get(struct peal_irqset *irqset, int fd, void **ret)
 {
 	const struct peal_irqset_config *c = &irqset->config;
@@ -193,38 +170,70 @@ static void unblock(const struct peal_irqset *irqset, void *trigger)
 {
 	const struct peal_irqset_config *c = &irqset->config;
 
-	if (trigger)
+	if (trigger && c->triggers->unblock)
 		c->triggers->unblock(c->triggers_user, trigger);
-}
-
-/* Under the mutex: in whatever trigger he is held up, he is in a section that is waited for. */
-static void unblock_all(void *user)
-{
-	struct peal_irqset *irqset = user;
-
-	for (unsigned i = 0; i < irqset->total; i++) {
-		unblock(irqset, irqset->list[i].retired);
-		unblock(irqset, irqset->list[i].trigger);
-	}
-}
-
-/* A user that holds up who signals does not hold up who takes a trigger from him. */
-static void wait_for_signals(struct peal_irqset *irqset)
-{
-	peal_epoch_sync_with(&irqset->epoch, irqset->config.triggers->unblock ? unblock_all : NULL,
-			     irqset);
 }
 
 void peal_irqset_unblock(struct peal_irqset *irqset)
 {
-	unsigned token;
+	for (unsigned i = 0; i < irqset->total; i++) {
+		struct irq_vector *vector = &irqset->list[i];
+		unsigned parity = irq_enter(irqset, vector);
 
-	if (!irqset->config.triggers->unblock)
-		return;
-	token = peal_epoch_enter(&irqset->epoch);
-	for (unsigned i = 0; i < irqset->total; i++)
-		unblock(irqset, peal_epoch_load(&irqset->list[i].trigger));
-	peal_epoch_leave(&irqset->epoch, token);
+		unblock(irqset, peal_epoch_load(&vector->trigger));
+		irq_leave(vector, parity, false);
+	}
+}
+
+/*
+ * Was there a moment without sections of this parity? OUT is loaded first: what it was then IN is
+ * now, and neither ever shrinks.
+ */
+static bool is_empty(const struct irq_vector *vector, unsigned parity)
+{
+	uint64_t out = __atomic_load_n(&vector->out[parity], __ATOMIC_SEQ_CST);
+
+	return out == __atomic_load_n(&vector->in[parity], __ATOMIC_SEQ_CST);
+}
+
+/* Who is in a section for so long is held up by the user, in one of the vector's triggers. */
+static void wait_for_parity(const struct peal_irqset *irqset, const struct irq_vector *vector,
+			    unsigned parity)
+{
+	const struct peal_host *host = irqset->config.host;
+
+	for (unsigned looks = 1; !is_empty(vector, parity); looks++) {
+		host->relax(host->user);
+		if (looks % LOOKS)
+			continue;
+		unblock(irqset, vector->retired);
+		unblock(irqset, vector->trigger);
+	}
+}
+
+static void wait_for_retired(const struct peal_irqset *irqset, unsigned index, uint32_t start,
+			     uint32_t end, unsigned parity)
+{
+	const struct irq_vector *list = irqset->vectors[index];
+
+	for (uint32_t i = start; i < end; i++) {
+		if (list[i].retired)
+			wait_for_parity(irqset, &list[i], parity);
+	}
+}
+
+/*
+ * As peal_epoch_sync(), of the vectors in whose place a trigger was: each is seen without sections of
+ * either parity after that. New sections take the one that is not waited for, whatever other vectors
+ * were waited for meanwhile.
+ */
+static void sync(struct peal_irqset *irqset, unsigned index, uint32_t start, uint32_t end)
+{
+	unsigned parity = __atomic_load_n(&irqset->parity, __ATOMIC_RELAXED);
+
+	wait_for_retired(irqset, index, start, end, parity ^ 1);
+	__atomic_store_n(&irqset->parity, parity ^ 1, __ATOMIC_SEQ_CST);
+	wait_for_retired(irqset, index, start, end, parity);
 }
 
 void irq_retire(struct peal_irqset *irqset, unsigned index, uint32_t start, uint32_t end)
@@ -237,7 +246,7 @@ void irq_retire(struct peal_irqset *irqset, unsigned index, uint32_t start, uint
 		if (!list[i].retired)
 			continue;
 		if (!synced)
-			wait_for_signals(irqset);
+			sync(irqset, index, start, end);
 		synced = true;
 		c->triggers->put(c->triggers_user, list[i].retired);
 		list[i].retired = NULL;
@@ -247,11 +256,7 @@ void irq_retire(struct peal_irqset *irqset, unsigned index, uint32_t start, uint
 int peal_irqset_raise(struct peal_irqset *irqset, unsigned index, unsigned vector)
 {
 	PEAL_ASSERT(index < PEAL_VFIO_IRQS && index != PEAL_VFIO_IRQ_INTX);
-	if (peal_likely(vector < irqset->config.count[index] &&
-			send_signal(irqset, &irqset->vectors[index][vector])))
-		return 1;
-	peal_count(&irqset->missed, 1);
-	return 0;
+	return irq_raise(irqset, index, vector);
 }
 
 /* ---- life ---- */
@@ -279,7 +284,6 @@ static void destroy(struct peal_irqset *irqset)
 {
 	const struct peal_host *host = irqset->config.host;
 
-	peal_epoch_done(&irqset->epoch);
 	peal_mutex_done(&irqset->mutex);
 	peal_free(host, irqset->list, irqset->total * sizeof(*irqset->list));
 	peal_free(host, irqset, sizeof(*irqset));
@@ -300,12 +304,11 @@ int peal_irqset_new(struct peal_irqset **ret, const struct peal_irqset_config *c
 	if (config->compat != PEAL_IRQSET_LINUX_7_0)
 		irqset->config.flags &= ~DYNAMIC;
 	irqset->active = PEAL_VFIO_IRQ_NONE;
+	irqset->total = !config->count[PEAL_VFIO_IRQ_INTX];
 	for (unsigned i = 0; i < PEAL_VFIO_IRQS; i++)
 		irqset->total += config->count[i];
 	r = peal_mutex_init(&irqset->mutex, config->host);
-	if (r == 0)
-		r = peal_epoch_init(&irqset->epoch, config->host);
-	if (r == 0 && irqset->total) {
+	if (r == 0) {
 		irqset->list = peal_alloc(config->host, irqset->total * sizeof(*irqset->list));
 		r = irqset->list ? 0 : -ENOMEM;
 	}
@@ -314,9 +317,9 @@ int peal_irqset_new(struct peal_irqset **ret, const struct peal_irqset_config *c
 		return r;
 	}
 	next = irqset->list;
-	for (unsigned i = 0; i < PEAL_VFIO_IRQS && next; i++) {
+	for (unsigned i = 0; i < PEAL_VFIO_IRQS; i++) {
 		irqset->vectors[i] = next;
-		next += config->count[i];
+		next += i == PEAL_VFIO_IRQ_INTX ? 1 : config->count[i];
 	}
 	*ret = irqset;
 	return 0;
@@ -389,8 +392,14 @@ bool peal_irqset_has_trigger(const struct peal_irqset *irqset, unsigned index, u
 void peal_irqset_counters(const struct peal_irqset *irqset, unsigned index, unsigned vector,
 			  struct peal_irqset_counters *ret)
 {
+	const struct irq_vector *v;
+
 	PEAL_ASSERT(index < PEAL_VFIO_IRQS && vector < irqset->config.count[index]);
-	ret->signalled = peal_counted(&irqset->vectors[index][vector].signalled);
+	v = &irqset->vectors[index][vector];
+	/* Silent ones first: they are in both, and it is never less than there was. */
+	ret->signalled = 0 - peal_counted(&v->silent);
+	for (unsigned parity = 0; parity < 2; parity++)
+		ret->signalled += __atomic_load_n(&v->out[parity], __ATOMIC_ACQUIRE);
 	ret->missed = peal_counted(&irqset->missed);
 	ret->refused = peal_counted(&irqset->refused);
 	ret->bypass_refused = peal_counted(&irqset->bypass_refused);

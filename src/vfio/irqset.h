@@ -6,10 +6,16 @@
 #include <peal/epoch.h>
 #include <peal/vfio.h>
 
-/* One cache line: a signal touches no other. */
+/*
+ * One cache line: a signal touches no other. Its sections are those of an epoch (<peal/epoch.h>) whose
+ * slots are the vectors, as who signals one writes to its line anyway; and what was signalled need
+ * not be counted beside them.
+ */
 struct irq_vector {
-	void *trigger; /* read in a section of the epoch */
-	uint64_t signalled;
+	void *trigger;  /* read in a section */
+	uint64_t in[2]; /* sections that were entered and left, by parity */
+	uint64_t out[2];
+	uint64_t silent; /* sections that signalled nothing */
 	/* Under the mutex. */
 	void *retired; /* a trigger that was taken away, not yet given back */
 	bool allocated;
@@ -21,10 +27,10 @@ _Static_assert(sizeof(struct irq_vector) == PEAL_CACHE_LINE, "a vector is one ca
 struct peal_irqset {
 	struct peal_irqset_config config;
 	struct peal_mutex mutex;
-	struct peal_epoch epoch; /* who signals a trigger */
+	uint32_t parity; /* of new sections; written under the mutex */
 	struct irq_vector *list;
 	struct irq_vector *vectors[PEAL_VFIO_IRQS]; /* parts of the list */
-	unsigned total;
+	unsigned total; /* INTX has one in any case, for the sections of its line */
 	/* Written under the mutex. */
 	uint32_t active;
 	uint32_t enabled; /* vectors that the active index was enabled with */
@@ -68,8 +74,51 @@ irq_action_fn irq_single_trigger;
 void irq_intx_disable(struct peal_irqset *irqset);
 void irq_messages_disable(struct peal_irqset *irqset);
 
-/* Signals the vector's trigger, if it has one. */
-int irq_signal(struct peal_irqset *irqset, struct irq_vector *vector);
+/*
+ * A raise ends in a system call, and behind one returns are not predicted (mitigations of
+ * speculation): each costs as much as all that is done here.
+ */
+#define IRQ_INLINE static inline __attribute__((always_inline))
+
+/* Enters a section of the vector, in which its trigger stays good; the result is for leaving it. */
+IRQ_INLINE unsigned irq_enter(struct peal_irqset *irqset, struct irq_vector *vector)
+{
+	unsigned parity = __atomic_load_n(&irqset->parity, __ATOMIC_RELAXED) & 1;
+
+	(void)__atomic_fetch_add(&vector->in[parity], 1, __ATOMIC_SEQ_CST);
+	return parity;
+}
+
+/* SIGNALLED: its trigger was. */
+IRQ_INLINE void irq_leave(struct irq_vector *vector, unsigned parity, bool signalled)
+{
+	if (peal_unlikely(!signalled))
+		peal_count(&vector->silent, 1);
+	(void)__atomic_fetch_add(&vector->out[parity], 1, __ATOMIC_RELEASE);
+}
+
+/* Signals the vector's trigger, if it has one: 1 or 0. */
+IRQ_INLINE int irq_signal(struct peal_irqset *irqset, struct irq_vector *vector)
+{
+	const struct peal_irqset_config *c = &irqset->config;
+	unsigned parity = irq_enter(irqset, vector);
+	void *trigger = peal_epoch_load(&vector->trigger);
+
+	if (peal_likely(trigger))
+		c->triggers->signal(c->triggers_user, trigger);
+	irq_leave(vector, parity, trigger);
+	return trigger ? 1 : 0;
+}
+
+/* peal_irqset_raise() of one piece with who calls it. */
+IRQ_INLINE int irq_raise(struct peal_irqset *irqset, unsigned index, unsigned vector)
+{
+	if (peal_likely(vector < irqset->config.count[index] &&
+			irq_signal(irqset, &irqset->vectors[index][vector])))
+		return 1;
+	peal_count(&irqset->missed, 1);
+	return 0;
+}
 
 /* A trigger for FD in *RET; NULL for a negative one. */
 int irq_trigger_get(struct peal_irqset *irqset, int fd, void **ret);

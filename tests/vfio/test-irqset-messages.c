@@ -488,7 +488,7 @@ static void construction_fails_cleanly_at_every_allocation(void **state)
 	(void)state;
 	assert_non_null(rig);
 	rig_defaults(rig);
-	assert_int_equal(test_every_allocation(make, rig), 4);
+	assert_int_equal(test_every_allocation(make, rig), 3);
 	free(rig);
 }
 

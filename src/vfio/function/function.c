@@ -17,6 +17,8 @@
 
 #include <peal/bits.h>
 
+#include "../irqset.h"
+
 #define PCI_COMMAND              0x04u
 #define PCI_COMMAND_INTX_DISABLE 0x0400u
 #define PCI_CAPABILITIES         0x34u
@@ -186,14 +188,14 @@ static int deliver_msix(void *user, unsigned vector)
 {
 	const struct peal_vfio_function *vfio = user;
 
-	return peal_irqset_raise(vfio->irqset, PEAL_VFIO_IRQ_MSIX, vector);
+	return irq_raise(vfio->irqset, PEAL_VFIO_IRQ_MSIX, vector);
 }
 
 static int deliver_msi(void *user, unsigned vector)
 {
 	const struct peal_vfio_function *vfio = user;
 
-	return peal_irqset_raise(vfio->irqset, PEAL_VFIO_IRQ_MSI, vector);
+	return irq_raise(vfio->irqset, PEAL_VFIO_IRQ_MSI, vector);
 }
 
 static const struct peal_vector_owner msix_owner = { .deliver = deliver_msix };
