@@ -10,8 +10,8 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock-posix.h"
 #include "context.h"
 
 #define RUN_NS       4e6 /* of measured time that a run has at least */
@@ -43,14 +43,6 @@ struct member {
 	unsigned index;
 	pthread_t thread;
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 /* Once in a loop that waits; gives the CPU away when the other side may need it. */
 static void spin(unsigned *spins)
@@ -132,10 +124,10 @@ static uint64_t lead_batch(struct run *run, uint64_t batch)
 
 	__atomic_store_n(&run->ready, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&run->done, 0, __ATOMIC_RELAXED);
-	start = now_ns();
+	start = peal_clock_ns();
 	__atomic_store_n(&run->go, batch + 1, __ATOMIC_RELEASE);
 	work(run, 0, batch);
-	end = now_ns();
+	end = peal_clock_ns();
 	wait_for_all(&run->done, followers);
 	for (unsigned i = 1; i <= followers; i++) {
 		if (run->followers[i].done_at > end)
@@ -181,7 +173,7 @@ static void follow(struct run *run, unsigned index)
 		if (run->cancelled)
 			return;
 		work(run, index, batch);
-		run->followers[index].done_at = now_ns();
+		run->followers[index].done_at = peal_clock_ns();
 		(void)__atomic_fetch_add(&run->done, 1, __ATOMIC_RELEASE);
 		wait_until(&run->over, batch + 1);
 		between(run, index);
@@ -261,11 +253,11 @@ static int warm_up(struct bench_context *context, struct bench_side *side)
 
 	if (!side->batches) {
 		for (side->batches = 1; r == 0; side->batches *= 2) {
-			uint64_t start = now_ns();
+			uint64_t start = peal_clock_ns();
 
 			r = run_side(context, side, side->batches, &ns, &unused);
 			if (r < 0 || ns >= RUN_NS || side->batches >= MAX_BATCHES ||
-			    (double)(now_ns() - start) >= RUN_WALL_NS)
+			    (double)(peal_clock_ns() - start) >= RUN_WALL_NS)
 				break;
 		}
 	}

@@ -12,8 +12,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock-posix.h"
 #include "context.h"
 #include "vfu-device.h"
 
@@ -40,10 +40,7 @@ struct state {
 
 static double now_ns(void)
 {
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+	return (double)peal_clock_ns();
 }
 
 static uint32_t random_below(uint64_t *seed, uint32_t limit)

@@ -14,11 +14,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <peal/bits.h>
 
+#include "base/clock-posix.h"
 #include "commands.h"
 #include "irq-device.h"
 #include "irq-report.h"
@@ -234,10 +234,7 @@ static int choose(struct irq_device *device, const char *list)
 
 static double now(void)
 {
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+	return (double)peal_clock_ns() / 1e9;
 }
 
 static bool is_interrupted(struct irq *irq)

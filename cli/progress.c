@@ -1,30 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include <stdio.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock-posix.h"
 #include "progress.h"
 
 #define WIDTH 40u
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 void progress_begin(struct progress *progress)
 {
 	progress->terminal = !progress->quiet && isatty(STDERR_FILENO);
-	progress->begin = now_ns();
+	progress->begin = peal_clock_ns();
 }
 
 void progress_show(void *user, uint64_t done, uint64_t all)
 {
 	const struct progress *progress = user;
-	double seconds = (double)(now_ns() - progress->begin) / 1e9;
+	double seconds = (double)(peal_clock_ns() - progress->begin) / 1e9;
 	double mib = (double)done / (1 << 20);
 	unsigned filled;
 

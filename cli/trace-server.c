@@ -14,11 +14,11 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <peal/bits.h>
 
+#include "base/clock-posix.h"
 #include "trace-record.h"
 #include "trace-server.h"
 
@@ -50,14 +50,6 @@ struct trace_server {
 	size_t output_at, output_end;
 };
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 void trace_server_its(void *user, const struct peal_its_trace *trace)
 {
 	struct trace_server *s = user;
@@ -67,7 +59,7 @@ void trace_server_its(void *user, const struct peal_its_trace *trace)
 	if (trace->kind == PEAL_ITS_TRACE_MESSAGE &&
 	    !__atomic_load_n(&s->connected, __ATOMIC_RELAXED))
 		return;
-	trace_record_its(&record, now_ns() - s->began, trace);
+	trace_record_its(&record, peal_clock_ns() - s->began, trace);
 	(void)peal_trace_push(s->ring, &record);
 }
 
@@ -103,7 +95,7 @@ static void put_lost(struct trace_server *s, uint64_t count)
 {
 	struct peal_trace_record record;
 
-	trace_record_lost(&record, now_ns() - s->began, count);
+	trace_record_lost(&record, peal_clock_ns() - s->began, count);
 	put(s, &record);
 }
 
@@ -191,10 +183,10 @@ static void accept_client(struct trace_server *s)
 /* All that was traced until now, as long as the client takes it. */
 static void say_last_word(struct trace_server *s)
 {
-	uint64_t end = now_ns() + LAST_WORD_NS;
+	uint64_t end = peal_clock_ns() + LAST_WORD_NS;
 	bool more = true;
 
-	while (s->client >= 0 && more && now_ns() < end) {
+	while (s->client >= 0 && more && peal_clock_ns() < end) {
 		struct pollfd client = { .fd = s->client, .events = POLLOUT };
 		uint64_t lost = peal_trace_lost(s->ring);
 
@@ -318,7 +310,7 @@ int trace_server_new(struct trace_server **ret, const char *path)
 	if (!s)
 		return -ENOMEM;
 	s->listener = s->stop = s->client = -1;
-	s->began = now_ns();
+	s->began = peal_clock_ns();
 	s->address.sun_family = AF_UNIX;
 	memcpy(s->address.sun_path, path, strlen(path));
 	r = peal_trace_ring_new(&s->ring, peal_host_default(), RING_ORDER);

@@ -7,11 +7,11 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <peal/bits.h>
 
+#include "base/clock-posix.h"
 #include "commands.h"
 #include "options.h"
 #include "trace-record.h"
@@ -78,14 +78,6 @@ static int parse(struct trace_options *o, int argc, char **argv)
 	return -1;
 }
 
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000u + (uint64_t)t.tv_nsec / 1000000u;
-}
-
 /* The connection, or a CLI code in *CODE and -1. */
 static int open_connection(const char *path, int *code)
 {
@@ -136,7 +128,7 @@ static int fill(struct stream *s, size_t size)
 {
 	while (s->size < size) {
 		struct pollfd poll_fd = { .fd = s->fd, .events = POLLIN };
-		uint64_t now = now_ms();
+		uint64_t now = peal_clock_ns() / PEAL_NS_PER_MS;
 		int wait = 1000;
 		ssize_t n;
 
@@ -222,7 +214,7 @@ int trace_main(int argc, char **argv)
 	if (s.fd < 0)
 		return r;
 	if (o.seconds > 0)
-		s.deadline = now_ms() + (uint64_t)(o.seconds * 1000) + 1;
+		s.deadline = peal_clock_ns() / PEAL_NS_PER_MS + (uint64_t)(o.seconds * 1000) + 1;
 	r = read_header(&s, o.arguments[1]);
 	if (r < 0)
 		r = print_records(&s, &o);

@@ -10,17 +10,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock-posix.h"
 #include "workload-internal.h"
-
-uint64_t workload_now_ns(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 void workload_fail(struct workload *w, const char *format, ...)
 {
@@ -86,7 +78,7 @@ static void account(struct slot *slot, int status)
 	__atomic_store_n(&q->requests, q->requests + 1, __ATOMIC_RELAXED);
 	__atomic_store_n(&q->bytes, q->bytes + slot->request.length, __ATOMIC_RELAXED);
 	if (slot->started)
-		histogram_add(&q->latency, workload_now_ns() - slot->started);
+		histogram_add(&q->latency, peal_clock_ns() - slot->started);
 }
 
 static void done_in_order(struct peal_blk_request *request, int status)
@@ -106,7 +98,7 @@ static int submit(struct slot *slot, enum peal_blk_op op, uint64_t block,
 	uint64_t left = w->capacity - offset;
 
 	slot->block = block;
-	slot->started = w->config.no_latency ? 0 : workload_now_ns();
+	slot->started = w->config.no_latency ? 0 : peal_clock_ns();
 	slot->request.op = op;
 	slot->request.sector = offset / 512;
 	slot->request.length =
@@ -476,7 +468,7 @@ void workload_guest_main(struct peal_vcpu *vcpu, void *user)
 
 	if (bring_up(w)) {
 		peal_guest_make_late_mistake(w->function);
-		w->start_ns = workload_now_ns();
+		w->start_ns = peal_clock_ns();
 		__atomic_store_n(&w->up, 1, __ATOMIC_RELEASE);
 		if (w->config.batched)
 			serve_batches(w, vcpu);
@@ -484,7 +476,7 @@ void workload_guest_main(struct peal_vcpu *vcpu, void *user)
 			run_at_random(w, vcpu, w->config.requests);
 		else
 			run_in_order(w, vcpu);
-		w->end_ns = workload_now_ns();
+		w->end_ns = peal_clock_ns();
 	}
 	bring_down(w, vcpu);
 }

@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock-posix.h"
 #include "options.h"
 #include "workload-internal.h"
 
@@ -106,13 +106,8 @@ int workload_new(struct workload **ret, const struct workload_config *config, co
 	int r = CLI_OK;
 
 	if (w) {
-		pthread_condattr_t clock;
-
 		(void)pthread_mutex_init(&w->lock, NULL);
-		(void)pthread_condattr_init(&clock);
-		(void)pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
-		(void)pthread_cond_init(&w->batch_done, &clock);
-		(void)pthread_condattr_destroy(&clock);
+		(void)peal_clock_cond_init(&w->batch_done);
 		w->config = *config;
 		w->name = name;
 		w->nslots = config->queues * config->depth;
@@ -198,7 +193,7 @@ static void set_stop(struct workload *w, enum workload_stop stop)
 
 static double seconds_since(uint64_t ns)
 {
-	return (double)(workload_now_ns() - ns) / 1e9;
+	return (double)(peal_clock_ns() - ns) / 1e9;
 }
 
 /*
@@ -209,7 +204,7 @@ static double seconds_of_tick(uint64_t *looked)
 {
 	double seconds = seconds_since(*looked), most = 5 * TICK_MS / 1e3;
 
-	*looked = workload_now_ns();
+	*looked = peal_clock_ns();
 	return seconds < most ? seconds : most;
 }
 
@@ -217,7 +212,7 @@ static double seconds_of_tick(uint64_t *looked)
 static void watch(struct workload *w, void (*progress)(void *user, uint64_t done, uint64_t all),
 		  void *user, const volatile int *stop, struct workload_result *ret)
 {
-	uint64_t looked = workload_now_ns();
+	uint64_t looked = peal_clock_ns();
 	uint64_t all = w->config.seconds > 0 || w->config.mode == WORKLOAD_RANDOM ? 0 : w->capacity;
 	struct pulse last = { 0 };
 	double idle = 0;
@@ -366,10 +361,9 @@ int workload_batch(struct workload *w, uint64_t requests)
 	peal_vcpu_kick(peal_machine_vcpu(w->machine, 0));
 	(void)pthread_mutex_lock(&w->lock);
 	while (w->batches == batches && !ended) {
-		struct timespec until;
+		const struct timespec until =
+			peal_clock_timespec(peal_clock_ns() + PEAL_NS_PER_SECOND);
 
-		(void)clock_gettime(CLOCK_MONOTONIC, &until);
-		until.tv_sec++;
 		if (pthread_cond_timedwait(&w->batch_done, &w->lock, &until))
 			ended = peal_machine_wait(w->machine, 0);
 	}

@@ -11,15 +11,14 @@
  * register access.
  */
 #include <signal.h>
-#include <time.h>
 
 #include <peal/bits.h>
 
+#include "base/clock-posix.h"
 #include "bell.h"
 
 #define CLASS_CODE 0xff0000u /* fits no class */
 #define US         UINT64_C(1000)
-#define SECOND     UINT64_C(1000000000)
 
 /* ---- ringing ---- */
 
@@ -72,19 +71,13 @@ static uint32_t ring_round(struct peal_bell *bell, const struct bell_program *pr
 	return at;
 }
 
-static void add_ns(struct timespec *t, uint64_t ns)
-{
-	uint64_t sum = (uint64_t)t->tv_nsec + ns;
-
-	t->tv_sec += (time_t)(sum / SECOND);
-	t->tv_nsec = (long)(sum % SECOND);
-}
-
 /* Under the mutex: until then, or until something else is wanted. */
-static void wait_until(struct peal_bell *bell, uint64_t number, const struct timespec *then)
+static void wait_until(struct peal_bell *bell, uint64_t number, uint64_t ns)
 {
+	const struct timespec then = peal_clock_timespec(ns);
+
 	while (is_wanted(bell, number) &&
-	       pthread_cond_timedwait(&bell->changed, &bell->rounds_mutex, then) != ETIMEDOUT)
+	       pthread_cond_timedwait(&bell->changed, &bell->rounds_mutex, &then) != ETIMEDOUT)
 		;
 }
 
@@ -93,15 +86,14 @@ static void run_rounds(struct peal_bell *bell, uint64_t number)
 {
 	struct bell_rounds *rounds = &bell->rounds;
 	const struct bell_program program = rounds->program;
-	struct timespec next;
+	uint64_t next = peal_clock_ns();
 
-	(void)clock_gettime(CLOCK_MONOTONIC, &next);
 	while (is_wanted(bell, number) && rounds->left > 0) {
 		uint32_t at = rounds->at;
 
 		if (rounds->waits) {
-			add_ns(&next, program.period * US);
-			wait_until(bell, number, &next);
+			next += program.period * US;
+			wait_until(bell, number, next);
 			rounds->waits = !is_wanted(bell, number);
 			continue;
 		}
@@ -484,15 +476,9 @@ static int use_vectors(struct peal_bell *bell)
 /* The clock of the condition does not jump; signals are for the threads of the program. */
 static int start_thread(struct peal_bell *bell)
 {
-	pthread_condattr_t attributes;
 	sigset_t all, before;
-	int error = pthread_condattr_init(&attributes);
+	int error = -peal_clock_cond_init(&bell->changed);
 
-	if (error)
-		return -error;
-	(void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	error = pthread_cond_init(&bell->changed, &attributes);
-	(void)pthread_condattr_destroy(&attributes);
 	if (error)
 		return -error;
 	error = pthread_mutex_init(&bell->rounds_mutex, NULL);

@@ -4,8 +4,8 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <time.h>
 
+#include "base/clock-posix.h"
 #include "machine.h"
 
 #define RAM_GRANULE   UINT64_C(0x10000)
@@ -195,17 +195,6 @@ static void make_vcpus(struct peal_machine *machine)
 	}
 }
 
-/* Waits are not to depend on who sets the time of day. */
-static void init_changed(struct peal_machine *machine)
-{
-	pthread_condattr_t attributes;
-
-	(void)pthread_condattr_init(&attributes);
-	(void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	(void)pthread_cond_init(&machine->changed, &attributes);
-	(void)pthread_condattr_destroy(&attributes);
-}
-
 int peal_machine_new(struct peal_machine **ret, const struct peal_machine_config *config)
 {
 	const struct peal_host *host = config->host ? config->host : peal_host_default();
@@ -221,7 +210,7 @@ int peal_machine_new(struct peal_machine **ret, const struct peal_machine_config
 	machine->host = host;
 	machine->config = *config;
 	(void)pthread_mutex_init(&machine->lock, NULL);
-	init_changed(machine);
+	(void)peal_clock_cond_init(&machine->changed);
 	machine->vcpus = peal_alloc(host, config->vcpus * sizeof(*machine->vcpus));
 	machine->redists = peal_alloc(host, config->vcpus * sizeof(*machine->redists));
 	if (!machine->vcpus || !machine->redists)
@@ -314,16 +303,10 @@ int peal_machine_start(struct peal_machine *machine,
 
 bool peal_machine_wait(struct peal_machine *machine, unsigned timeout_ms)
 {
-	struct timespec until;
+	const struct timespec until =
+		peal_clock_timespec(peal_clock_ns() + timeout_ms * PEAL_NS_PER_MS);
 	bool done;
 
-	(void)clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += timeout_ms / 1000;
-	until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
 	(void)pthread_mutex_lock(&machine->lock);
 	while (!machine->main_done &&
 	       pthread_cond_timedwait(&machine->changed, &machine->lock, &until) == 0)

@@ -11,9 +11,9 @@
 #include <sched.h>
 #include <stdio.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock-posix.h"
 #include "machine.h"
 
 static void futex_wait(uint32_t *word, uint32_t value)
@@ -24,14 +24,6 @@ static void futex_wait(uint32_t *word, uint32_t value)
 static void futex_wake(uint32_t *word)
 {
 	(void)syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
 void peal_vcpu_kick(struct peal_vcpu *vcpu)
@@ -52,7 +44,7 @@ static bool was_kicked(struct peal_vcpu *vcpu)
 /* Looks for a kick while it pays: waking a thread costs more than a few looks. */
 static bool spin(struct peal_vcpu *vcpu)
 {
-	uint64_t end = now_ns() + (uint64_t)vcpu->machine->config.spin_us * 1000;
+	uint64_t end = peal_clock_ns() + (uint64_t)vcpu->machine->config.spin_us * 1000;
 
 	do {
 		for (unsigned i = 0; i < 64; i++) {
@@ -61,7 +53,7 @@ static bool spin(struct peal_vcpu *vcpu)
 		}
 		/* There may be more threads than cores, and one of them may have the work. */
 		(void)sched_yield();
-	} while (now_ns() < end);
+	} while (peal_clock_ns() < end);
 	return false;
 }
 

@@ -14,8 +14,8 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
-#include <time.h>
 
+#include "base/clock-posix.h"
 #include "device.h"
 
 #define SPIN_NS_DEFAULT 50000u
@@ -40,14 +40,6 @@ struct virtio_workers {
 	uint64_t spin_max;
 	struct virtio_worker *list;
 };
-
-static uint64_t now(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 static bool is_stopping(const struct virtio_worker *worker)
 {
@@ -92,7 +84,7 @@ static void serve_while_busy(struct virtio_worker *worker)
 		if (!busy || !worker->spin)
 			return;
 		if (looks++ % LOOKS_PER_CLOCK == 0) {
-			uint64_t t = now();
+			uint64_t t = peal_clock_ns();
 
 			if (!idle_since)
 				idle_since = t;
@@ -136,9 +128,9 @@ static void *run(void *argument)
 		serve_while_busy(worker);
 		if (listen_all(worker))
 			continue;
-		start = now();
+		start = peal_clock_ns();
 		sleep_until_kicked(worker);
-		adapt(worker, now() - start);
+		adapt(worker, peal_clock_ns() - start);
 	}
 	return NULL;
 }

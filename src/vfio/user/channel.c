@@ -18,9 +18,9 @@
 #include <sched.h>
 #include <sys/socket.h>
 #include <sys/time.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock-posix.h"
 #include "channel.h"
 
 #define FIRST_ROOM 4096u
@@ -87,18 +87,10 @@ static void give_fds(struct vfu_channel *channel, struct vfu_message *ret)
 
 /* ---- time ---- */
 
-static uint64_t now(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 /* The end of MS milliseconds from now; 0: never. */
 static uint64_t deadline_in(int ms)
 {
-	return ms < 0 ? 0 : now() + (uint64_t)ms * 1000000u;
+	return ms < 0 ? 0 : peal_clock_ns() + (uint64_t)ms * PEAL_NS_PER_MS;
 }
 
 /* 0, -ETIMEDOUT, or -errno. */
@@ -109,7 +101,7 @@ static int wait_for(int fd, short events, uint64_t deadline)
 		int left = -1, r;
 
 		if (deadline) {
-			uint64_t t = now();
+			uint64_t t = peal_clock_ns();
 
 			left = t < deadline ? (int)((deadline - t + 999999u) / 1000000u) : 0;
 		}
@@ -237,14 +229,14 @@ static ssize_t receive_some(struct vfu_channel *channel, size_t size, int flags)
 /* Looks for a while. -EAGAIN: nothing came. */
 static ssize_t poll_some(struct vfu_channel *channel, size_t size)
 {
-	uint64_t start = now(), t = start;
+	uint64_t start = peal_clock_ns(), t = start;
 
 	while (t - start < channel->spin) {
 		ssize_t n = receive_some(channel, size, MSG_DONTWAIT);
 
 		if (n != -EAGAIN)
 			return n;
-		t = now();
+		t = peal_clock_ns();
 		if (t - start >= YIELD_NS)
 			(void)sched_yield();
 	}

@@ -17,9 +17,9 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock-posix.h"
 #include "client.h"
 
 #define DEFAULT_MSG_FDS 16u
@@ -112,21 +112,13 @@ int vfu_client_nonsense(struct peal_vfu_client *client)
 	return fail(client, -EPROTO);
 }
 
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
 /*
  * The reply to ID, whatever else comes before it: commands are answered, other replies dropped. All
  * of it within the time limit, so that a server that keeps on talking does not keep us.
  */
 static int await(struct peal_vfu_client *client, uint16_t id, uint16_t command)
 {
-	uint64_t end = now_ms() +
+	uint64_t end = peal_clock_ns() / PEAL_NS_PER_MS +
 		       (uint64_t)(client->config.timeout_ms > 0 ? client->config.timeout_ms : 0);
 	struct vfu_message *message = &client->message;
 
@@ -143,7 +135,7 @@ static int await(struct peal_vfu_client *client, uint16_t id, uint16_t command)
 		if (r < 0 && r != -EAGAIN)
 			return r;
 		if (client->config.timeout_ms >= 0) {
-			uint64_t t = now_ms();
+			uint64_t t = peal_clock_ns() / PEAL_NS_PER_MS;
 
 			if (t >= end)
 				return -ETIMEDOUT;

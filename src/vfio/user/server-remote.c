@@ -14,21 +14,15 @@
  * another.
  */
 #include <errno.h>
-#include <time.h>
 
+#include "base/clock-posix.h"
 #include "server.h"
 
 int vfu_remote_init(struct vfu_session *session)
 {
 	struct vfu_remote *remote = &session->remote;
-	pthread_condattr_t attr;
-	int r = -pthread_condattr_init(&attr);
+	int r = peal_clock_cond_init(&remote->done);
 
-	if (r < 0)
-		return r;
-	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	r = -pthread_cond_init(&remote->done, &attr);
-	(void)pthread_condattr_destroy(&attr);
 	if (r < 0)
 		return r;
 	r = -pthread_mutex_init(&remote->mutex, NULL);
@@ -175,17 +169,6 @@ static int ask_twin(struct vfu_session *session, const struct vfu_remote_wait *w
 	return r;
 }
 
-static void end_of_wait(int ms, struct timespec *ret)
-{
-	(void)clock_gettime(CLOCK_MONOTONIC, ret);
-	ret->tv_sec += ms / 1000;
-	ret->tv_nsec += ms % 1000 * 1000000L;
-	if (ret->tv_nsec >= 1000000000L) {
-		ret->tv_sec++;
-		ret->tv_nsec -= 1000000000L;
-	}
-}
-
 /* On the socket of all. The mutex is held, and let go while waiting. */
 static int ask_shared(struct vfu_session *session, struct vfu_remote_wait *wait, const void *data)
 {
@@ -204,7 +187,8 @@ static int ask_shared(struct vfu_session *session, struct vfu_remote_wait *wait,
 		finish(remote, wait, -EIO);
 		return -EIO;
 	}
-	end_of_wait(session->channel.timeout, &end);
+	end = peal_clock_timespec(peal_clock_ns() +
+				  (uint64_t)session->channel.timeout * PEAL_NS_PER_MS);
 	while (!wait->done && r != ETIMEDOUT) {
 		r = session->channel.timeout < 0
 			    ? pthread_cond_wait(&remote->done, &remote->mutex)
