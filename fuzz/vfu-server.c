@@ -5,7 +5,8 @@
  * The input is steps: {command, flags, descriptors, length, payload}. A header is made around each
  * payload, unless the step wants its bytes to go as they are. All is written before the server
  * begins, which then runs in this thread until the end of the stream: the same input does the same
- * again. Before it VERSION is sent, unless the first byte says otherwise.
+ * again. Before it VERSION is sent, unless the first byte says otherwise. Command STREAM_STEP is a
+ * MIG_DATA_WRITE of a part of a stream that is good.
  *
  * Held after each input: as many descriptors and as much memory as before, nothing mapped for DMA,
  * no interrupt in use.
@@ -26,6 +27,7 @@
 #define FUZZ_ASSERT(condition) ((condition) ? (void)0 : abort())
 #define VECTORS                4u
 #define FDS                    20u
+#define STREAM_STEP            19u
 #define MOST_FDS               96
 #define MAX_MAPS               8u
 
@@ -39,6 +41,10 @@ struct fuzz {
 	struct peal_vfio_function *vfio;
 	struct peal_vfu_server *server;
 	int kinds[4]; /* descriptors of different kinds */
+	bool stopped;
+	uint8_t state[16];
+	uint8_t stream[8192]; /* of a migration, as it was saved at first */
+	size_t stream_size;
 };
 
 static void *count_alloc(void *user, size_t size)
@@ -67,6 +73,9 @@ static void bar_write(void *user, uint64_t offset, unsigned size, uint64_t value
 	uint8_t bytes[64];
 
 	(void)size;
+	memcpy(z->state, &value, sizeof(value));
+	if (z->stopped)
+		return;
 	if (peal_space_read(dma, value, bytes, sizeof(bytes)) == 0)
 		(void)peal_space_write(dma, value + 1, bytes, sizeof(bytes));
 	(void)peal_msix_notify(peal_pci_function_msix(z->function), (unsigned)offset % VECTORS);
@@ -78,6 +87,60 @@ static uint64_t bar_read(void *user, uint64_t offset, unsigned size)
 	(void)size;
 	return offset;
 }
+
+/* ---- its state, for migration ---- */
+
+static void stop(void *user, bool stopped)
+{
+	struct fuzz *z = user;
+
+	FUZZ_ASSERT(z->stopped != stopped);
+	z->stopped = stopped;
+}
+
+static size_t state_size(void *user)
+{
+	const struct fuzz *z = user;
+
+	return sizeof(z->state);
+}
+
+static void save(void *user, uint8_t *bytes)
+{
+	const struct fuzz *z = user;
+
+	FUZZ_ASSERT(z->stopped);
+	memcpy(bytes, z->state, sizeof(z->state));
+}
+
+static int load(void *user, const uint8_t *bytes, size_t size)
+{
+	struct fuzz *z = user;
+
+	FUZZ_ASSERT(z->stopped && size == sizeof(z->state));
+	if (bytes[0] == 0xff)
+		return -EINVAL;
+	memcpy(z->state, bytes, size);
+	return 0;
+}
+
+static void doorbells(void *user, struct peal_pci_doorbells *ret)
+{
+	(void)user;
+	*ret = (struct peal_pci_doorbells){ .offset = 64, .stride = 4, .size = 4, .count = 4 };
+}
+
+static const struct peal_pci_state_ops state_ops = {
+	.stop = stop,
+	.size = state_size,
+	.save = save,
+	.load = load,
+};
+
+static const struct peal_pci_function_ops function_ops = {
+	.state = &state_ops,
+	.doorbells = doorbells,
+};
 
 /* What stays once it was needed: room for ranges in a space, the thread that waits for watchers. */
 static void warm_up(struct fuzz *z)
@@ -103,11 +166,23 @@ static void warm_up(struct fuzz *z)
 	peal_irqset_disable(irqset);
 }
 
+static void save_stream(struct fuzz *z)
+{
+	struct peal_vfio_device *device = peal_vfio_function_device(z->vfio);
+
+	FUZZ_ASSERT(peal_vfio_mig_set_state(device, PEAL_VFIO_MIG_STOP_COPY) == 0);
+	FUZZ_ASSERT(peal_vfio_mig_read(device, z->stream, sizeof(z->stream), &z->stream_size) == 0);
+	FUZZ_ASSERT(z->stream_size && z->stream_size < sizeof(z->stream));
+	FUZZ_ASSERT(peal_vfio_mig_set_state(device, PEAL_VFIO_MIG_RUNNING) == 0);
+}
+
 static struct fuzz *setup(void)
 {
 	static const struct peal_pci_bar_ops ops = { .read = bar_read, .write = bar_write };
 	struct fuzz *z = calloc(1, sizeof(*z));
-	struct peal_pci_function_config config = { .vendor_id = 0x1234, .interrupt_pin = 1 };
+	struct peal_pci_function_config config = { .vendor_id = 0x1234,
+						   .interrupt_pin = 1,
+						   .ops = &function_ops };
 	struct peal_vfio_function_config vfio = { .triggers = peal_eventfds_ops() };
 	struct peal_vfu_server_config server = { .max_data_xfer_size = 8192,
 						 .timeout_ms = 1,
@@ -118,6 +193,7 @@ static struct fuzz *setup(void)
 	z->host.alloc = count_alloc;
 	z->host.free = count_free;
 	z->host.user = z;
+	config.user = z;
 	config.host = vfio.host = server.host = &z->host;
 	FUZZ_ASSERT(peal_eventfds_new(&z->eventfds) == 0);
 	FUZZ_ASSERT(peal_pci_function_new(&z->function, &config) == 0);
@@ -136,6 +212,7 @@ static struct fuzz *setup(void)
 	z->kinds[2] = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	z->kinds[3] = open("/dev/zero", O_RDWR | O_CLOEXEC);
 	warm_up(z);
+	save_stream(z);
 	server.device = peal_vfio_function_device(z->vfio);
 	server.dma = peal_vfio_function_dma(z->vfio);
 	server.irqset = peal_vfio_function_irqset(z->vfio);
@@ -184,6 +261,30 @@ static void put_version(const struct fuzz *z, int fd, bool twin)
 	(void)put(z, fd, &m, sizeof(m), 0, 0);
 }
 
+/* From an offset in the payload's first two bytes, all or as many as the next two say. */
+static bool put_stream(const struct fuzz *z, int fd, const uint8_t *payload, size_t length)
+{
+	static uint8_t message[sizeof(struct vfu_header) + sizeof(struct vfu_mig_data) +
+			       sizeof(z->stream)];
+	struct vfu_header header = { .command = VFU_MIG_DATA_WRITE };
+	struct vfu_mig_data data;
+	uint16_t part[2] = { 0, UINT16_MAX };
+	size_t size;
+
+	memcpy(part, payload, length < sizeof(part) ? length & ~(size_t)1 : sizeof(part));
+	part[0] %= (uint16_t)z->stream_size;
+	size = z->stream_size - part[0];
+	if (part[1] < size)
+		size = part[1];
+	header.size = (uint32_t)(sizeof(header) + sizeof(data) + size);
+	data = (struct vfu_mig_data){ .argsz = (uint32_t)(sizeof(data) + size),
+				      .size = (uint32_t)size };
+	memcpy(message, &header, sizeof(header));
+	memcpy(message + sizeof(header), &data, sizeof(data));
+	memcpy(message + sizeof(header) + sizeof(data), z->stream + part[0], size);
+	return put(z, fd, message, header.size, 0, 0);
+}
+
 /* One step off the input; false at its end. */
 static bool put_step(const struct fuzz *z, int fd, const uint8_t **bytes, size_t *size)
 {
@@ -204,6 +305,8 @@ static bool put_step(const struct fuzz *z, int fd, const uint8_t **bytes, size_t
 			return true;
 		return put(z, fd, in + 4, length, in[2] & 3, nfds);
 	}
+	if (in[0] % 20 == STREAM_STEP)
+		return put_stream(z, fd, in + 4, length);
 	header = (struct vfu_header){
 		.id = in[0],
 		.command = in[0] % 20,
@@ -253,6 +356,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	peal_vfu_server_counters(z->server, &counters);
 	FUZZ_ASSERT(counters.dma_maps == 0);
 	FUZZ_ASSERT(peal_irqset_active(peal_vfio_function_irqset(z->vfio)) == PEAL_VFIO_IRQ_NONE);
+	FUZZ_ASSERT(!z->stopped);
 	FUZZ_ASSERT(open_fds() == before);
 	FUZZ_ASSERT(z->live == live);
 	peal_pci_function_reset(z->function);
