@@ -662,6 +662,26 @@ static void invall_of_many_lpis_is_spread_over_reads(void **state)
 	guest_done(&g);
 }
 
+/* A collection with more LPIs is read with the whole table: a full ring of them is one go. */
+static void invall_counts_no_more_than_the_whole_table(void **state)
+{
+	struct guest g;
+	struct guest_its *gi = &g.its[0];
+	uint64_t before;
+
+	(void)state;
+	setup(&g, NULL);
+	assert_int_equal(its_mapd(gi, 1, 10, gi->itts), 0);
+	for (uint32_t i = 0; i < 1024; i++)
+		assert_int_equal(its_mapti(gi, 1, i, LPI + i, 0), 0);
+	before = its_counters(gi).commands;
+	for (unsigned n = 0; n < 2047; n++)
+		its_queue(gi, INVALL, 0, 0, 0);
+	its_ring(gi);
+	assert_int_equal(its_counters(gi).commands, before + 2047);
+	guest_done(&g);
+}
+
 /* The rest of a queue goes along with the ITS. */
 static void a_snapshot_carries_commands_that_are_left(void **state)
 {
@@ -730,6 +750,7 @@ int main(void)
 		cmocka_unit_test(reading_configurations_of_a_vm_with_many_vcpus_is_quick),
 		cmocka_unit_test(commands_that_do_much_are_spread_over_reads),
 		cmocka_unit_test(invall_of_many_lpis_is_spread_over_reads),
+		cmocka_unit_test(invall_counts_no_more_than_the_whole_table),
 		cmocka_unit_test(a_snapshot_carries_commands_that_are_left),
 		cmocka_unit_test(tables_carry_commands_that_are_left),
 	};

@@ -571,6 +571,32 @@ static void retry_without_a_stall_does_nothing(void **state)
 	guest_done(&g);
 }
 
+/* And an ITS that is off keeps no Retry for later. */
+static void retry_is_not_kept_while_the_its_is_off(void **state)
+{
+	const struct guest_config c = { .stall_on_fault = true };
+	struct guest g;
+	struct guest_its *gi = &g.its[0];
+
+	(void)state;
+	guest_init(&g, &c);
+	guest_program_its(gi);
+	its_write(gi, GITS_CBASER, VALID | 0x1000); /* no memory */
+	its_write(gi, GITS_CWRITER, 0x20 | 1);
+	assert_int_equal(its_read(gi, GITS_CWRITER), 0x20);
+	its_write32(gi, GITS_CTLR, 1);
+	assert_int_equal(its_read(gi, GITS_CREADR), 1);
+	assert_int_equal(its_read(gi, GITS_CREADR), 1);
+	assert_int_equal(gi->nerrors, 1);
+	/* A stalled ITS that is switched off and on stays stalled, and is quiescent while it is off. */
+	its_write32(gi, GITS_CTLR, 0);
+	assert_int_equal(its_read32(gi, GITS_CTLR), QUIESCENT);
+	its_write32(gi, GITS_CTLR, 1);
+	assert_int_equal(its_read32(gi, GITS_CTLR), 1);
+	assert_int_equal(gi->nerrors, 1);
+	guest_done(&g);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -597,6 +623,7 @@ int main(void)
 		cmocka_unit_test(an_unreadable_queue_stalls_until_retry),
 		cmocka_unit_test(a_new_cbaser_ends_the_stall),
 		cmocka_unit_test(retry_without_a_stall_does_nothing),
+		cmocka_unit_test(retry_is_not_kept_while_the_its_is_off),
 	};
 
 	return cmocka_run_group_tests_name("gic-its", tests, NULL, NULL);

@@ -47,6 +47,35 @@ static void its_migration(void **state)
 	guest_done(&g);
 }
 
+/* Memory that came after LPIs were on: what is restored is as configured there. */
+static void what_is_restored_is_configured_as_memory_says(void **state)
+{
+	struct guest g;
+	struct guest_its *gi = &g.its[0];
+	struct image image;
+
+	(void)state;
+	setup_two_devices(&g);
+	image = its_image(gi);
+	guest_configure(&g, 8195, 0xa0);
+	assert_int_equal(peal_its_load(gi->its, image.bytes, image.size), 0);
+	gi->writer = (uint32_t)its_read(gi, GITS_CWRITER);
+	assert_int_equal(peal_its_send(gi->its, 2, 20), 1);
+	assert_int_equal(guest_acknowledge(&g, 3), SPURIOUS);
+	guest_configure(&g, 8195, 0xa0 | LPI_ON);
+	assert_int_equal(peal_its_load(gi->its, image.bytes, image.size), 0);
+	assert_int_equal(guest_acknowledge(&g, 3), 8195);
+	guest_configure(&g, 8196, 0xa0);
+	assert_int_equal(peal_its_save_tables(gi->its), 0);
+	its_write32(gi, GITS_CTLR, 0);
+	assert_int_equal(peal_its_restore_tables(gi->its), 0);
+	its_write32(gi, GITS_CTLR, 1);
+	assert_int_equal(peal_its_send(gi->its, 7, 255), 1);
+	assert_int_equal(guest_acknowledge(&g, 2), SPURIOUS);
+	image_done(&image);
+	guest_done(&g);
+}
+
 /* 256 LPIs are pending when the VM moves, half of them on each of two vCPUs. */
 static void its_pending_migration(void **state)
 {
@@ -341,6 +370,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(its_migration),
+		cmocka_unit_test(what_is_restored_is_configured_as_memory_says),
 		cmocka_unit_test(its_pending_migration),
 		cmocka_unit_test(its_migrate_unmapped_collection),
 		cmocka_unit_test(a_vm_may_move_on_and_back),

@@ -149,6 +149,30 @@ static void garbage_in_read_only_memory_refuses_the_save(void **state)
 	free(memory);
 }
 
+/* A table that cannot hold what is saved is none. */
+static void tables_in_read_only_memory_have_no_entries(void **state)
+{
+	const uint64_t at = UINT64_C(1) << 40, size = 0x10000;
+	uint8_t *memory = aligned_alloc(0x10000, size);
+	struct guest g;
+	struct guest_its *gi = &g.its[0];
+
+	(void)state;
+	assert_non_null(memory);
+	memset(memory, 0, size);
+	guest_init(&g, NULL);
+	assert_int_equal(peal_space_map(g.ram.space, at, size, memory, PEAL_MEM_READ), 0);
+	guest_start(&g);
+	set_baser(gi, 0, VALID | at | PAGE_4K);
+	assert_int_equal(its_mapd(gi, 1, 4, its_itt(gi, 1)), 0x010801);
+	set_baser(gi, 1, VALID | at | PAGE_4K);
+	assert_int_equal(its_mapc(gi, 1, 0), 0x010903);
+	assert_int_equal(peal_space_unmap(g.ram.space, at, size), 0);
+	peal_space_sync(g.ram.space);
+	guest_done(&g);
+	free(memory);
+}
+
 /* What is saved is gone with its memory; what is mapped can be unmapped all the same. */
 static void unmapping_goes_on_when_its_memory_is_gone(void **state)
 {
@@ -184,6 +208,7 @@ int main(void)
 		cmocka_unit_test(pages_of_level_2_begin_at_a_multiple_of_their_size),
 		cmocka_unit_test(an_itt_above_48_bits_is_where_mapd_says),
 		cmocka_unit_test(garbage_in_read_only_memory_refuses_the_save),
+		cmocka_unit_test(tables_in_read_only_memory_have_no_entries),
 		cmocka_unit_test(unmapping_goes_on_when_its_memory_is_gone),
 	};
 
