@@ -160,14 +160,17 @@ bool pci_is_powered_down(const struct peal_pci_function *function);
 
 /* intx.c; under the function's mutex: the line after a change of what it depends on. */
 void pci_intx_evaluate(struct peal_pci_function *function);
+/* The same with the wish of a state: the line goes to its level at once. */
+void pci_intx_load(struct peal_pci_function *function, bool wish);
 bool pci_intx_wish(const struct peal_pci_function *function);
 /* Pin of the bus, after the swizzle; ~0: the function has none. */
 unsigned pci_intx_pin(const struct peal_pci_function *function);
 /* bus.c: a function's line on PIN of the bus changed. */
 void pci_bus_intx(struct peal_pci_bus *bus, unsigned pin, bool asserted);
 
-/* msi.c; evaluate and reset under the function's mutex */
+/* msi.c; enable_bit, evaluate and reset under the function's mutex */
 void pci_msi_free(struct peal_msi *msi);
+bool pci_msi_enable_bit(const struct peal_msi *msi);
 void pci_msi_evaluate(struct peal_msi *msi);
 void pci_msi_stop(struct peal_msi *msi);
 void pci_msi_reset(struct peal_msi *msi);
@@ -176,7 +179,8 @@ void pci_msi_set_requester(struct peal_msi *msi, uint32_t requester_id);
 void pci_msi_set_bus_master(struct peal_msi *msi, bool enabled);
 void pci_msi_clear_pending(struct peal_msi *msi);
 
-/* msix-table.c; evaluate under the function's mutex: the control word counts now. */
+/* msix-table.c; under the function's mutex: the control word, and that it counts now. */
+bool pci_msix_enable_bit(const struct peal_msix *msix);
 void pci_msix_evaluate(struct peal_msix *msix);
 void pci_msix_free(struct peal_msix *msix);
 void pci_msix_reset(struct peal_msix *msix);

@@ -30,16 +30,35 @@ static void drive(struct peal_pci_function *function)
 	pci_bus_intx(intx->driven, pci_intx_pin(function), line);
 }
 
-void pci_intx_evaluate(struct peal_pci_function *function)
+/* Where the registers let the line rise; of what was just loaded, only they tell. */
+static struct peal_pci_bus *gate(const struct peal_pci_function *function)
 {
 	uint16_t command = (uint16_t)peal_reg_get(function->image, PCI_COMMAND, 2);
-	bool messages = (function->msi && peal_msi_enabled(function->msi)) ||
-			(function->msix && peal_msix_is_enabled(function->msix));
+	bool messages = (function->msi && pci_msi_enable_bit(function->msi)) ||
+			(function->msix && pci_msix_enable_bit(function->msix));
 	bool open = function->intx.pin && !messages && !function->powered_down &&
 		    !(command & PCI_COMMAND_INTX_DISABLE);
 
+	return open ? function->bus : NULL;
+}
+
+void pci_intx_evaluate(struct peal_pci_function *function)
+{
+	struct peal_pci_bus *bus = gate(function);
+
 	peal_mutex_lock(&function->intx.mutex);
-	function->intx.bus = open ? function->bus : NULL;
+	function->intx.bus = bus;
+	drive(function);
+	peal_mutex_unlock(&function->intx.mutex);
+}
+
+void pci_intx_load(struct peal_pci_function *function, bool wish)
+{
+	struct peal_pci_bus *bus = gate(function);
+
+	peal_mutex_lock(&function->intx.mutex);
+	__atomic_store_n(&function->intx.wish, wish, __ATOMIC_RELAXED);
+	function->intx.bus = bus;
 	drive(function);
 	peal_mutex_unlock(&function->intx.mutex);
 }

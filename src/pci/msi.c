@@ -46,6 +46,11 @@ static uint64_t get(const struct peal_msi *msi, uint32_t offset, unsigned width)
 
 /* ---- what the registers say ---- */
 
+bool pci_msi_enable_bit(const struct peal_msi *msi)
+{
+	return get(msi, CONTROL_AT, 2) & CONTROL_ENABLE;
+}
+
 static unsigned enabled_count(const struct peal_msi *msi)
 {
 	return 1u << ((get(msi, CONTROL_AT, 2) & CONTROL_MULTIPLE) >> CONTROL_MULTIPLE_SHIFT);
@@ -78,7 +83,7 @@ static void set_masks(struct peal_msi *msi)
 void pci_msi_evaluate(struct peal_msi *msi)
 {
 	const struct peal_pci_function *function = msi->function;
-	bool enabled = get(msi, CONTROL_AT, 2) & CONTROL_ENABLE;
+	bool enabled = pci_msi_enable_bit(msi);
 	/* Both enabled is undefined by the specification: MSI-X wins. */
 	bool off = !enabled || (function->msix && peal_msix_is_enabled(function->msix));
 	unsigned count = enabled_count(msi), shared = enabled ? count : msi->vectors.count;

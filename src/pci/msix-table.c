@@ -16,10 +16,20 @@
 
 /* ---- registers ---- */
 
+static uint64_t control_word(const struct peal_msix *msix)
+{
+	return peal_reg_get(msix->function->image + msix->config.position, CONTROL, 2);
+}
+
+bool pci_msix_enable_bit(const struct peal_msix *msix)
+{
+	return control_word(msix) & CONTROL_ENABLE;
+}
+
 /* Function Mask, and MSI-X not being enabled, mask all vectors alike. */
 void pci_msix_evaluate(struct peal_msix *msix)
 {
-	uint64_t control = peal_reg_get(msix->function->image + msix->config.position, CONTROL, 2);
+	uint64_t control = control_word(msix);
 	bool enable = control & CONTROL_ENABLE;
 
 	peal_mutex_lock(&msix->vectors.mutex);

@@ -296,7 +296,7 @@ int peal_pci_function_load(struct peal_pci_function *function, const void *bytes
 	function->powered_down = pci_is_powered_down(function);
 	load_msix(&c, function->msix);
 	load_msi(&c, function->msi);
-	peal_pci_function_set_intx(function, peal_cursor_take(&c, 4));
+	pci_intx_load(function, peal_cursor_take(&c, 4));
 	peal_mutex_unlock(&function->mutex);
 
 	/* What unmasks comes when messages can leave. */
@@ -306,7 +306,6 @@ int peal_pci_function_load(struct peal_pci_function *function, const void *bytes
 		pci_msix_evaluate(function->msix);
 	if (function->msi)
 		pci_msi_evaluate(function->msi);
-	pci_intx_evaluate(function);
 	peal_mutex_unlock(&function->mutex);
 	return 0;
 }

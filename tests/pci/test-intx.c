@@ -323,6 +323,55 @@ static void raised_before_plugging_shows_when_plugged(void **state)
 	lines_done(&l);
 }
 
+/* One who is loaded with a gate and the line's wish never lets the line rise in between. */
+static void line_of_a_loaded_function_goes_to_its_level_at_once(void **state)
+{
+	const struct {
+		unsigned id; /* of the capability; 0: the header */
+		uint32_t offset;
+		unsigned value;
+	} gates[] = {
+		{ 0, COMMAND, INTX_DISABLE },
+		{ 0x05, 2, 0x0001 },
+		{ ID_MSIX, 2, MSIX_ENABLE },
+		{ ID_POWER_MANAGEMENT, 4, 3 },
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < PEAL_COUNT_OF(gates); i++) {
+		uint8_t open[2048], gated[2048];
+		struct member m;
+		struct lines l;
+		size_t size;
+		unsigned at;
+
+		lines_init(&l);
+		member_init(&m, &l, 0, 1);
+		size = peal_pci_function_state_size(m.function);
+		peal_pci_function_set_intx(m.function, true);
+		assert_int_equal(peal_pci_function_save(m.function, open, sizeof(open)), 0);
+		at = gates[i].id ? find_capability(m.function, gates[i].id, 0) : 0;
+		peal_pci_config_write(m.function, at + gates[i].offset, 2, gates[i].value);
+		assert_int_equal(peal_pci_function_save(m.function, gated, sizeof(gated)), 0);
+		peal_pci_function_reset(m.function);
+		assert_edge(&l, 1, 0, false);
+		l.edges = 0;
+		assert_int_equal(peal_pci_function_load(m.function, gated, size), 0);
+		assert_int_equal(l.edges, 0);
+		assert_int_equal(status(&m), INTERRUPT_STATUS);
+		assert_int_equal(peal_pci_function_load(m.function, open, size), 0);
+		assert_edge(&l, 0, 0, true);
+		/* Where nothing is different, nothing moves. */
+		assert_int_equal(peal_pci_function_load(m.function, open, size), 0);
+		assert_int_equal(l.edges, 1);
+		assert_int_equal(peal_pci_function_load(m.function, gated, size), 0);
+		assert_edge(&l, 1, 0, false);
+		member_done(&m, &l);
+		assert_int_equal(l.edges, 2);
+		lines_done(&l);
+	}
+}
+
 /* A register of a capability whose hook reaches the device, as virtio's access to BARs does. */
 static void hook_lowers(void *owner, const struct peal_reg_write *write)
 {
@@ -437,6 +486,7 @@ int main(void)
 		cmocka_unit_test(shared_line_is_the_or),
 		cmocka_unit_test(eoi_asks_the_line_s_functions_and_refires),
 		cmocka_unit_test(raised_before_plugging_shows_when_plugged),
+		cmocka_unit_test(line_of_a_loaded_function_goes_to_its_level_at_once),
 		cmocka_unit_test(handler_under_the_configuration_mutex_may_drive_the_line),
 		cmocka_unit_test(eoi_and_refire_go_through_bridges),
 		cmocka_unit_test(eoi_of_a_bus_without_listeners_is_quiet),
