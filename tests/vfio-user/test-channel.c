@@ -102,6 +102,25 @@ static void descriptors_stay_with_their_message(void **state)
 	teardown(&f);
 }
 
+/* Each piece of a header brings as many as one send can: no more are kept than anybody may take. */
+static void descriptors_with_each_piece_of_a_header(void **state)
+{
+	struct vfu_header h = header(1, sizeof(h));
+	const uint8_t *bytes = (const uint8_t *)&h;
+	struct fixture f;
+
+	(void)state;
+	setup(&f, LONG);
+	f.channel.max_fds = VFU_FDS_MAX;
+	for (unsigned i = 0; i < 8; i++)
+		peer_sends(&f, bytes + (size_t)2 * i, 2, 64);
+	assert_int_equal(vfu_channel_receive(&f.channel, &f.message, -1), 0);
+	assert_int_equal(f.message.header.id, 1);
+	assert_int_equal(f.message.fds_error, -EINVAL);
+	assert_int_equal(f.message.fds.count, 0);
+	teardown(&f);
+}
+
 /* Six of 16 bytes at once, the last one of them in two pieces. */
 static void one_receive_brings_many_messages(void **state)
 {
@@ -439,6 +458,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		fds_test(descriptors_stay_with_their_message),
+		fds_test(descriptors_with_each_piece_of_a_header),
 		fds_test(one_receive_brings_many_messages),
 		fds_test(descriptors_of_messages_not_given_out_are_closed),
 		fds_test(nothing_is_taken_ahead_without_leave),

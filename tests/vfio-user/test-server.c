@@ -475,6 +475,21 @@ static void out_of_memory_at_any_point(void **state)
 	fake_done(&fake);
 }
 
+/* Who says no limit has the protocol's, 1 MiB, whatever the server would take. */
+static void a_client_that_says_no_limit_has_the_default(void **state)
+{
+	const struct peal_vfu_server_config config = { .max_data_xfer_size = 4u << 20 };
+	struct rig rig;
+
+	(void)state;
+	rig_init_config(&rig, &config);
+	rig_connect(&rig);
+	assert_int_equal(rig_version(&rig, 0, 0, NULL), 0);
+	assert_int_equal(rig_read(&rig, RIG_BAR, 0, (1u << 20) + 1), -E2BIG);
+	assert_int_equal(rig_read(&rig, RIG_BAR, 0, 1u << 20), -EINVAL); /* it is smaller */
+	rig_done(&rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -495,6 +510,7 @@ int main(void)
 		fds_test(stop_ends_it),
 		fds_test(clients_come_one_after_the_other),
 		fds_test(out_of_memory_at_any_point),
+		fds_test(a_client_that_says_no_limit_has_the_default),
 	};
 
 	return cmocka_run_group_tests_name("vfio-user server", tests, NULL, NULL);

@@ -37,6 +37,7 @@ struct rig {
 	int get_error; /* of the next get of an event descriptor */
 	bool refuse_bypass;
 	int64_t bypassed;
+	void *offered[2048]; /* by vector: what the bypass consumer has */
 	void (*fire)(void *argument, bool closed);
 	void *fire_argument;
 	uint64_t resample; /* what the watched descriptor holds already */
@@ -166,9 +167,10 @@ static inline int rig_bypass_add(void *user, void *trigger, unsigned index, unsi
 {
 	struct rig *rig = (struct rig *)user;
 
-	(void)trigger;
 	if (rig->refuse_bypass)
 		return -ENOTSUP;
+	thread_assert(!rig->offered[vector]);
+	rig->offered[vector] = trigger;
 	rig_log(rig, "bypass", (int)index, (int)vector);
 	rig->bypassed++;
 	return 0;
@@ -179,6 +181,8 @@ static inline void rig_bypass_remove(void *user, void *trigger, unsigned index, 
 	struct rig *rig = (struct rig *)user;
 
 	thread_assert(rig->held[rig_number(rig, trigger)] > 0);
+	thread_assert(rig->offered[vector] == trigger);
+	rig->offered[vector] = NULL;
 	rig_log(rig, "unbypass", (int)index, (int)vector);
 	rig->bypassed--;
 }

@@ -63,10 +63,12 @@ static void take_control(struct vfu_channel *channel, struct msghdr *msg)
 			int fd;
 
 			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
-			if (fds->count < VFU_FDS_MAX)
+			if (fds->count < VFU_FDS_MAX) {
 				fds->fd[fds->count++] = fd;
-			else
+			} else {
+				channel->fds_error = -EINVAL;
 				(void)close(fd);
+			}
 		}
 	}
 	if (fds->count > channel->max_fds)
