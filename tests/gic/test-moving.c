@@ -354,6 +354,33 @@ static void movi_from_no_collection_to_lpis_that_are_off(void **state)
 	guest_done(&g);
 }
 
+/* The CPU looked for an LPI, and found only disabled ones: who takes all away still finds these. */
+static void movall_finds_disabled_lpis_that_the_cpu_passed(void **state)
+{
+	struct guest g;
+	struct guest_its *gi = &g.its[0];
+
+	(void)state;
+	guest_init(&g, NULL);
+	guest_start(&g);
+	its_map_collections(gi);
+	its_map_lpis(gi, 1, LPI, 2, 0, 0x80);
+	guest_configure(&g, LPI + 1, 0x80);
+	assert_int_equal(its_event(gi, INV, 1, 1), 0);
+	assert_int_equal(peal_its_send(gi->its, 1, 0), 1);
+	assert_int_equal(peal_its_send(gi->its, 1, 1), 1);
+	assert_int_equal(guest_acknowledge(&g, 0), LPI);
+	assert_int_equal(guest_acknowledge(&g, 0), SPURIOUS);
+	assert_int_equal(its_movall(gi, 0, 1), 0);
+	assert_true(guest_is_pending(&g, 1, LPI + 1));
+	assert_false(guest_is_pending(&g, 0, LPI + 1));
+	/* The same for the guest's table. */
+	assert_int_equal(guest_highest(&g, 1), SPURIOUS);
+	disable_lpis(&g, 1);
+	assert_int_equal(*guest_pending_byte(&g, 1, LPI + 1), 2);
+	guest_done(&g);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -371,6 +398,7 @@ int main(void)
 		cmocka_unit_test(movi_to_lpis_that_are_off_leaves_the_pending_lpi),
 		cmocka_unit_test(movi_from_no_collection_to_lpis_that_are_off),
 		cmocka_unit_test(movall_to_lpis_that_are_off_leaves_the_pending_lpis),
+		cmocka_unit_test(movall_finds_disabled_lpis_that_the_cpu_passed),
 	};
 
 	return cmocka_run_group_tests_name("gic-moving", tests, NULL, NULL);

@@ -408,6 +408,61 @@ static void a_table_that_moved_is_found_at_its_new_place(void **state)
 	guest_done(&g);
 }
 
+/* With fewer bits than the GIC has the table is shorter; what lies behind it is the guest's. */
+static void memory_behind_a_short_pending_table_is_left_alone(void **state)
+{
+	const uint32_t table = (1u << 14) / 8, behind = (1u << 16) / 8 - table;
+	struct guest g;
+	uint8_t *memory;
+
+	(void)state;
+	guest_init(&g, NULL);
+	memory = test_ram_at(&g.ram, g.pending[0], table + behind);
+	memset(memory, 0xff, table + behind);
+	redist_write(&g, 0, GICR_PROPBASER, 8, g.configuration | 13);
+	redist_write(&g, 0, GICR_PENDBASER, 8, g.pending[0]);
+	enable_lpis(&g, 0);
+	assert_true(guest_is_pending(&g, 0, 16383));
+	assert_false(guest_is_pending(&g, 0, 16384));
+	peal_gic_restore_pending(g.gic);
+	assert_false(guest_is_pending(&g, 0, 16384));
+	disable_lpis(&g, 0);
+	for (uint32_t i = 1024; i < table + behind; i++)
+		assert_int_equal(memory[i], 0xff);
+	enable_lpis(&g, 0);
+	redist_write(&g, 1, GICR_PENDBASER, 8, g.pending[1] | PTZ);
+	enable_lpis(&g, 1);
+	peal_gic_reset(g.gic);
+	guest_done(&g);
+}
+
+/* The table ends before the LPIs do: the rest is disabled, and not as what came before. */
+static void a_configuration_that_cannot_be_read_is_disabled(void **state)
+{
+	const uint64_t at = UINT64_C(1) << 40, size = 4096;
+	uint8_t *memory = aligned_alloc(size, size);
+	struct guest g;
+
+	(void)state;
+	assert_non_null(memory);
+	memset(memory, LPI_ON, size);
+	guest_init(&g, NULL);
+	assert_int_equal(peal_space_map(g.ram.space, at, size, memory, PEAL_MEM_RW), 0);
+	*guest_pending_byte(&g, 0, LPI + 4095) |= 1u << 7;
+	*guest_pending_byte(&g, 0, LPI + 4096) |= 1u;
+	redist_write(&g, 0, GICR_PROPBASER, 8, at | 15);
+	redist_write(&g, 0, GICR_PENDBASER, 8, g.pending[0]);
+	enable_lpis(&g, 0);
+	assert_int_equal(guest_acknowledge(&g, 0), LPI + 4095);
+	assert_int_equal(guest_acknowledge(&g, 0), SPURIOUS);
+	assert_true(guest_is_pending(&g, 0, LPI + 4096));
+	peal_gic_reset(g.gic);
+	assert_int_equal(peal_space_unmap(g.ram.space, at, size), 0);
+	peal_space_sync(g.ram.space);
+	guest_done(&g);
+	free(memory);
+}
+
 static void writing_ctlr_again_changes_nothing(void **state)
 {
 	struct guest g;
@@ -648,6 +703,8 @@ int main(void)
 		cmocka_unit_test(bits_of_what_is_no_lpi_are_not_read),
 		cmocka_unit_test(disabling_writes_the_pending_table_back),
 		cmocka_unit_test(a_table_that_moved_is_found_at_its_new_place),
+		cmocka_unit_test(memory_behind_a_short_pending_table_is_left_alone),
+		cmocka_unit_test(a_configuration_that_cannot_be_read_is_disabled),
 		cmocka_unit_test(writing_ctlr_again_changes_nothing),
 		cmocka_unit_test(enabling_without_tables_gives_no_lpis),
 		cmocka_unit_test(propbaser_id_bits_limit_the_lpis),
