@@ -9,13 +9,12 @@
 /*
  * One cache line: a signal touches no other. Its sections are those of an epoch (<peal/epoch.h>) whose
  * slots are the vectors, as who signals one writes to its line anyway; and what was signalled need
- * not be counted beside them.
+ * not be counted beside them: a section that signalled nothing takes its entry back when it leaves.
  */
 struct irq_vector {
 	void *trigger;  /* read in a section */
-	uint64_t in[2]; /* sections that were entered and left, by parity */
-	uint64_t out[2];
-	uint64_t silent; /* sections that signalled nothing */
+	uint64_t in[2]; /* sections by parity: those that signalled, and those that are in it now */
+	uint64_t out[2]; /* those that signalled and left */
 	/* Under the mutex. */
 	void *retired; /* a trigger that was taken away, not yet given back */
 	bool allocated;
@@ -92,9 +91,10 @@ IRQ_INLINE unsigned irq_enter(struct peal_irqset *irqset, struct irq_vector *vec
 /* SIGNALLED: its trigger was. */
 IRQ_INLINE void irq_leave(struct irq_vector *vector, unsigned parity, bool signalled)
 {
-	if (peal_unlikely(!signalled))
-		peal_count(&vector->silent, 1);
-	(void)__atomic_fetch_add(&vector->out[parity], 1, __ATOMIC_RELEASE);
+	if (peal_likely(signalled))
+		(void)__atomic_fetch_add(&vector->out[parity], 1, __ATOMIC_RELEASE);
+	else
+		(void)__atomic_fetch_sub(&vector->in[parity], 1, __ATOMIC_RELEASE);
 }
 
 /* Signals the vector's trigger, if it has one: 1 or 0. */

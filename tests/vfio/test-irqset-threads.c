@@ -98,6 +98,34 @@ static void loopback_meets_no_trigger_that_was_given_back(void **state)
 	rig_free(rig);
 }
 
+/* ---- who looks at counters meanwhile ---- */
+
+static void unheard_run(void *user, unsigned index)
+{
+	struct swap *swap = user;
+	struct peal_irqset_counters counters;
+
+	if (index < RAISERS) {
+		for (unsigned i = 0; i < RAISES; i++)
+			thread_assert(peal_irqset_raise(swap->rig->irqset, MSIX, 0) == 0);
+		(void)__atomic_fetch_sub(&swap->raising, 1, __ATOMIC_RELEASE);
+		return;
+	}
+	while (load(&swap->raising)) {
+		peal_irqset_counters(swap->rig->irqset, MSIX, 0, &counters);
+		thread_assert(counters.signalled == 0);
+	}
+}
+
+static void raises_without_trigger_are_at_no_moment_counted_as_signals(void **state)
+{
+	struct swap swap = { rig_new(PEAL_IRQSET_LINUX_7_0, 0), false, 0, RAISERS };
+
+	(void)state;
+	test_threads(RAISERS + 1, unheard_run, &swap);
+	rig_free(swap.rig);
+}
+
 /* ---- INTx: a device that waits for its interrupt to be handled ---- */
 
 struct level {
@@ -269,6 +297,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(no_raise_meets_a_trigger_that_was_given_back),
 		cmocka_unit_test(loopback_meets_no_trigger_that_was_given_back),
+		cmocka_unit_test(raises_without_trigger_are_at_no_moment_counted_as_signals),
 		cmocka_unit_test(no_level_interrupt_is_lost_or_doubled),
 		cmocka_unit_test(every_raise_is_signalled_merged_or_missed),
 	};
