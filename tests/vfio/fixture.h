@@ -99,7 +99,7 @@ static inline int rig_get(void *user, int fd, void **ret)
 		return r;
 	rig_log(rig, "get", fd, -1);
 	rig->references++;
-	rig->held[fd - FD]++;
+	(void)__atomic_fetch_add(&rig->held[fd - FD], 1, __ATOMIC_RELAXED);
 	*ret = &rig->events[fd - FD];
 	return 0;
 }
@@ -116,7 +116,7 @@ static inline void rig_put(void *user, void *trigger)
 
 	thread_assert(__atomic_load_n(&rig->held[n], __ATOMIC_RELAXED) > 0);
 	rig_log(rig, "put", FD + n, -1);
-	__atomic_fetch_sub(&rig->held[n], 1, __ATOMIC_RELAXED);
+	(void)__atomic_fetch_sub(&rig->held[n], 1, __ATOMIC_RELAXED);
 	rig->references--;
 }
 
