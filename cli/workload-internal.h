@@ -82,7 +82,6 @@ struct workload {
 /* Body of vCPU 0; USER is the workload. */
 void workload_guest_main(struct peal_vcpu *vcpu, void *user);
 
-
 /* The first error stays. */
 void __attribute__((format(printf, 2, 3)))
 workload_fail(struct workload *workload, const char *format, ...);
