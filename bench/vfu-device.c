@@ -38,8 +38,10 @@ static int add_function(struct bench_vfu_device *device)
 		r = peal_pci_function_add_bar(device->function, BENCH_VFU_BAR, PEAL_PCI_BAR_MEM32,
 					      BENCH_VFU_BAR_SIZE, &ops, device);
 	if (r == 0)
-		r = peal_pci_function_add_msix_exclusive(device->function, 1, 1);
-	return r == 0 ? peal_msix_use(peal_pci_function_msix(device->function), 0) : r;
+		r = peal_pci_function_add_msix_exclusive(device->function, BENCH_VFU_VECTORS, 1);
+	for (unsigned i = 0; r == 0 && i < BENCH_VFU_VECTORS; i++)
+		r = peal_msix_use(peal_pci_function_msix(device->function), i);
+	return r;
 }
 
 int bench_vfu_device_new(struct bench_vfu_device *device, uint32_t poll_us)

@@ -14,6 +14,7 @@
 
 #define BENCH_VFU_BAR      0u
 #define BENCH_VFU_BAR_SIZE 4096u
+#define BENCH_VFU_VECTORS  2u
 #define BENCH_VFU_WRITTEN  8u /* reads as how many writes there were */
 #define BENCH_VFU_VALUE    0x5ea1u
 

@@ -32,6 +32,14 @@ enum {
 	SIDES
 };
 
+/* Vectors: with an eventfd that nobody reads, and one with a thread that sleeps there. */
+enum {
+	PLAIN,
+	AWAITED,
+	VECTORS
+};
+_Static_assert(VECTORS <= BENCH_VFU_VECTORS, "the device has them");
+
 /* An eventfd, and a thread that answers what comes there. */
 struct reader {
 	int fd, answer;
@@ -46,8 +54,7 @@ struct state {
 	pthread_t server;
 	bool serving;
 	int server_fd;
-	int fd; /* the vector's while nobody sleeps there; a bare one */
-	int bare;
+	int fd, bare; /* nobody reads there: of the vector PLAIN, of none */
 	struct reader ours, theirs;
 	struct bench_side sides[SIDES];
 };
@@ -62,7 +69,7 @@ static int work_raise(void *user, unsigned thread, uint64_t first, uint64_t coun
 	(void)thread;
 	(void)first;
 	for (uint64_t i = 0; i < count; i++)
-		delivered += peal_msix_notify(state->msix, 0) == 1;
+		delivered += peal_msix_notify(state->msix, PLAIN) == 1;
 	return delivered == count ? 0 : -EIO;
 }
 
@@ -100,7 +107,7 @@ static int work_wake(void *user, unsigned thread, uint64_t first, uint64_t count
 	(void)thread;
 	(void)first;
 	for (uint64_t i = 0; r == 0 && i < count; i++) {
-		if (peal_msix_notify(state->msix, 0) != 1)
+		if (peal_msix_notify(state->msix, AWAITED) != 1)
 			return -EIO;
 		r = await(state->ours.answer);
 	}
@@ -193,17 +200,19 @@ static int connect_client(struct state *state)
 		      : r;
 }
 
-/* The vector's trigger is FD, which goes over the socket. */
-static int set_trigger(struct state *state, int32_t fd)
+/* The triggers, which go over the socket. */
+static int set_triggers(struct state *state)
 {
+	const int32_t fds[VECTORS] = { [PLAIN] = state->fd, [AWAITED] = state->ours.fd };
 	const struct peal_irqset_request request = {
-		.argsz = PEAL_VFIO_IRQ_REQUEST_SIZE + sizeof(fd),
+		.argsz = PEAL_VFIO_IRQ_REQUEST_SIZE + sizeof(fds),
 		.flags = PEAL_VFIO_DATA_EVENTFD | PEAL_VFIO_ACTION_TRIGGER,
 		.index = PEAL_VFIO_IRQ_MSIX,
-		.count = 1,
+		.count = VECTORS,
 	};
 
-	return peal_vfio_set_irqs(peal_vfu_client_device(state->client), &request, &fd, sizeof(fd));
+	return peal_vfio_set_irqs(peal_vfu_client_device(state->client), &request, fds,
+				  sizeof(fds));
 }
 
 static int set_up(struct state *state)
@@ -224,7 +233,7 @@ static int set_up(struct state *state)
 		r = start_reader(&state->ours);
 	if (r == 0)
 		r = start_reader(&state->theirs);
-	return r == 0 ? set_trigger(state, state->fd) : r;
+	return r == 0 ? set_triggers(state) : r;
 }
 
 static void take_down(struct state *state)
@@ -243,32 +252,12 @@ static void take_down(struct state *state)
 
 /* ---- the frame ---- */
 
-static void trigger_fd(void *user, unsigned thread, uint64_t first, uint64_t count)
-{
-	struct state *state = user;
-
-	(void)thread;
-	(void)first;
-	(void)count;
-	(void)set_trigger(state, state->fd);
-}
-
-static void trigger_reader(void *user, unsigned thread, uint64_t first, uint64_t count)
-{
-	struct state *state = user;
-
-	(void)thread;
-	(void)first;
-	(void)count;
-	(void)set_trigger(state, state->ours.fd);
-}
-
 static void set_sides(struct state *state)
 {
 	static const struct bench_side sides[SIDES] = {
-		[RAISE] = { .batch = BATCH, .prepare = trigger_fd, .work = work_raise },
+		[RAISE] = { .batch = BATCH, .work = work_raise },
 		[WRITE] = { .batch = BATCH, .work = work_write },
-		[WAKE] = { .batch = WAKE_BATCH, .prepare = trigger_reader, .work = work_wake },
+		[WAKE] = { .batch = WAKE_BATCH, .work = work_wake },
 		[WAKE_BARE] = { .batch = WAKE_BATCH, .work = work_wake_bare },
 	};
 
