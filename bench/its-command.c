@@ -22,7 +22,6 @@
 
 #include <peal/bits.h>
 
-#include "bench.h"
 #include "its-guest.h"
 
 #define BATCH        1024u /* pairs */
@@ -307,14 +306,12 @@ static void report(struct bench_context *context, const struct options *options,
 static int run(struct bench_context *context, const void *values)
 {
 	const struct options *options = values;
-	uint64_t total = options->devices * options->events;
 	struct state state = { 0 };
 	int r, code;
 
-	if (total > BENCH_MAX_TOTAL)
-		return bench_error(context, CLI_USAGE,
-				   "%llu events in all: at most %u are possible",
-				   (unsigned long long)total, BENCH_MAX_TOTAL);
+	code = bench_its_check(context, options->devices * options->events);
+	if (code != CLI_OK)
+		return code;
 	r = bench_its_new(&state.large, (uint32_t)options->devices, (uint32_t)options->events);
 	if (r == 0)
 		r = bench_its_new(&state.small, 1, SMALL_EVENTS);
@@ -339,21 +336,7 @@ static void fill_options(void *values, struct cli_option *rows)
 {
 	struct options *options = values;
 
-	*options = (struct options){ .devices = 1024, .events = 64 };
-	rows[0] = (struct cli_option){ .name = "devices",
-				       .kind = CLI_NUMBER,
-				       .value = &options->devices,
-				       .min = 1,
-				       .max = BENCH_MAX_DEVICES,
-				       .argument = "N",
-				       .help = "Devices (1024)." };
-	rows[1] = (struct cli_option){ .name = "events",
-				       .kind = CLI_NUMBER,
-				       .value = &options->events,
-				       .min = 1,
-				       .max = BENCH_MAX_EVENTS,
-				       .argument = "N",
-				       .help = "Events of each device (64)." };
+	bench_its_options(&options->devices, &options->events, rows);
 }
 
 const struct bench bench_its_command = {

@@ -242,3 +242,33 @@ void bench_its_done(struct bench_its *vm)
 	if (vm->ram)
 		(void)munmap(vm->ram, vm->ram_size);
 }
+
+/* ---- options ---- */
+
+void bench_its_options(uint64_t *devices, uint64_t *events, struct cli_option *rows)
+{
+	*devices = 1024;
+	*events = 64;
+	rows[0] = (struct cli_option){ .name = "devices",
+				       .kind = CLI_NUMBER,
+				       .value = devices,
+				       .min = 1,
+				       .max = BENCH_MAX_DEVICES,
+				       .argument = "N",
+				       .help = "Devices (1024)." };
+	rows[1] = (struct cli_option){ .name = "events",
+				       .kind = CLI_NUMBER,
+				       .value = events,
+				       .min = 1,
+				       .max = BENCH_MAX_EVENTS,
+				       .argument = "N",
+				       .help = "Events of each device (64)." };
+}
+
+int bench_its_check(const struct bench_context *context, uint64_t total)
+{
+	return total <= BENCH_MAX_TOTAL ? CLI_OK
+					: bench_error(context, CLI_USAGE,
+						      "%llu events in all: at most %u are possible",
+						      (unsigned long long)total, BENCH_MAX_TOTAL);
+}

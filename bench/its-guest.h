@@ -8,6 +8,8 @@
 
 #include <peal/gic.h>
 
+#include "bench.h"
+
 #define BENCH_REDISTS     8u
 #define BENCH_MAX_DEVICES 65536u
 #define BENCH_MAX_EVENTS  2048u      /* of a device: the largest MSI-X table */
@@ -62,6 +64,11 @@ void bench_its_run_commands(struct bench_its *vm);
 uint8_t *bench_its_configuration(const struct bench_its *vm, uint32_t intid);
 /* The events are mapped, all commands done, and none failed. */
 bool bench_its_is_up(struct bench_its *vm);
+
+/* What --devices and --events set, with their defaults: rows 0 and 1. */
+void bench_its_options(uint64_t *devices, uint64_t *events, struct cli_option *rows);
+/* CLI_OK; CLI_USAGE, and it was said: more than BENCH_MAX_TOTAL events. */
+int bench_its_check(const struct bench_context *context, uint64_t total);
 
 /* A zeroed one is fine. */
 void bench_its_done(struct bench_its *vm);

@@ -27,7 +27,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bench.h"
 #include "its-guest.h"
 #include "its-list.h"
 
@@ -462,10 +461,9 @@ static int run(struct bench_context *context, const void *values)
 	struct state state = { 0 };
 	int r, code;
 
-	if (total > BENCH_MAX_TOTAL)
-		return bench_error(context, CLI_USAGE,
-				   "%llu events in all: at most %u are possible",
-				   (unsigned long long)total, BENCH_MAX_TOTAL);
+	code = bench_its_check(context, total);
+	if (code != CLI_OK)
+		return code;
 	if (total < options->threads)
 		return bench_error(context, CLI_USAGE, "%llu threads for %llu events in all",
 				   (unsigned long long)options->threads, (unsigned long long)total);
@@ -486,21 +484,8 @@ static void fill_options(void *values, struct cli_option *rows)
 {
 	struct options *options = values;
 
-	*options = (struct options){ .devices = 1024, .events = 64, .threads = 1 };
-	rows[0] = (struct cli_option){ .name = "devices",
-				       .kind = CLI_NUMBER,
-				       .value = &options->devices,
-				       .min = 1,
-				       .max = BENCH_MAX_DEVICES,
-				       .argument = "N",
-				       .help = "Devices (1024)." };
-	rows[1] = (struct cli_option){ .name = "events",
-				       .kind = CLI_NUMBER,
-				       .value = &options->events,
-				       .min = 1,
-				       .max = BENCH_MAX_EVENTS,
-				       .argument = "N",
-				       .help = "Events of each device (64)." };
+	options->threads = 1;
+	bench_its_options(&options->devices, &options->events, rows);
 	rows[2] = (struct cli_option){ .name = "threads",
 				       .kind = CLI_NUMBER,
 				       .value = &options->threads,
