@@ -30,9 +30,9 @@
 #define VFIO_MIGRATION_TAIL_SIZE 4u
 
 /*
- * stop: see peal_vfio_mig_set_state(); -errno: it is not stopped. start: the contrary. size: of what save puts and load takes,
- * always the same. save and load: of a device that is stopped; -errno, of load: nothing changed.
- * kind: streams of another kind are not taken.
+ * stop: see peal_vfio_mig_set_state(); -errno: it is not stopped. start: the contrary. size: of what
+ * save puts and load takes, always the same. save and load: of a device that is stopped; -errno, of
+ * load: nothing changed. kind: streams of another kind are not taken.
  */
 struct vfio_migration_ops {
 	int (*stop)(void *user);
