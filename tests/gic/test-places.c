@@ -120,22 +120,41 @@ static void an_itt_above_48_bits_is_where_mapd_says(void **state)
 	free(memory);
 }
 
+/* ---- memory of its own, that can be read only and can go ---- */
+
+#define FAR      (UINT64_C(1) << 40)
+#define FAR_SIZE 0x10000u
+
+/* The caller frees it, after far_unmap(). */
+static uint8_t *far_map(struct guest *g, unsigned access)
+{
+	uint8_t *memory = aligned_alloc(FAR_SIZE, FAR_SIZE);
+
+	assert_non_null(memory);
+	memset(memory, 0, FAR_SIZE);
+	assert_int_equal(peal_space_map(g->ram.space, FAR, FAR_SIZE, memory, access), 0);
+	return memory;
+}
+
+static void far_unmap(struct guest *g)
+{
+	assert_int_equal(peal_space_unmap(g->ram.space, FAR, FAR_SIZE), 0);
+	peal_space_sync(g->ram.space);
+}
+
 /* What would be restored has to be cleared, and cannot be. */
 static void garbage_in_read_only_memory_refuses_the_save(void **state)
 {
-	const uint64_t itt = UINT64_C(1) << 40, size = 0x10000;
-	uint8_t *memory = aligned_alloc(0x10000, size);
+	uint8_t *memory;
 	struct guest g;
 	struct guest_its *gi = &g.its[0];
 
 	(void)state;
-	assert_non_null(memory);
-	memset(memory, 0, size);
 	guest_init(&g, NULL);
-	assert_int_equal(peal_space_map(g.ram.space, itt, size, memory, PEAL_MEM_READ), 0);
+	memory = far_map(&g, PEAL_MEM_READ);
 	guest_start(&g);
 	its_map_collections(gi);
-	assert_int_equal(its_mapd(gi, 1, 4, itt), 0);
+	assert_int_equal(its_mapd(gi, 1, 4, FAR), 0);
 	assert_int_equal(its_mapti(gi, 1, 3, LPI, 0), 0x010a05); /* no place for its entry */
 	assert_int_equal(peal_its_save_tables(gi->its), 0);
 	peal_store_le(memory + 8, 8, ite(0, LPI, 0));
@@ -143,8 +162,7 @@ static void garbage_in_read_only_memory_refuses_the_save(void **state)
 	assert_int_equal(peal_load_le(memory + 8, 8), ite(0, LPI, 0));
 	assert_int_equal(its_unmapd(gi, 1), 0);
 	assert_int_equal(peal_its_save_tables(gi->its), 0);
-	assert_int_equal(peal_space_unmap(g.ram.space, itt, size), 0);
-	peal_space_sync(g.ram.space);
+	far_unmap(&g);
 	guest_done(&g);
 	free(memory);
 }
@@ -152,23 +170,19 @@ static void garbage_in_read_only_memory_refuses_the_save(void **state)
 /* A table that cannot hold what is saved is none. */
 static void tables_in_read_only_memory_have_no_entries(void **state)
 {
-	const uint64_t at = UINT64_C(1) << 40, size = 0x10000;
-	uint8_t *memory = aligned_alloc(0x10000, size);
+	uint8_t *memory;
 	struct guest g;
 	struct guest_its *gi = &g.its[0];
 
 	(void)state;
-	assert_non_null(memory);
-	memset(memory, 0, size);
 	guest_init(&g, NULL);
-	assert_int_equal(peal_space_map(g.ram.space, at, size, memory, PEAL_MEM_READ), 0);
+	memory = far_map(&g, PEAL_MEM_READ);
 	guest_start(&g);
-	set_baser(gi, 0, VALID | at | PAGE_4K);
+	set_baser(gi, 0, VALID | FAR | PAGE_4K);
 	assert_int_equal(its_mapd(gi, 1, 4, its_itt(gi, 1)), 0x010801);
-	set_baser(gi, 1, VALID | at | PAGE_4K);
+	set_baser(gi, 1, VALID | FAR | PAGE_4K);
 	assert_int_equal(its_mapc(gi, 1, 0), 0x010903);
-	assert_int_equal(peal_space_unmap(g.ram.space, at, size), 0);
-	peal_space_sync(g.ram.space);
+	far_unmap(&g);
 	guest_done(&g);
 	free(memory);
 }
@@ -176,23 +190,19 @@ static void tables_in_read_only_memory_have_no_entries(void **state)
 /* What is saved is gone with its memory; what is mapped can be unmapped all the same. */
 static void unmapping_goes_on_when_its_memory_is_gone(void **state)
 {
-	const uint64_t at = UINT64_C(1) << 40, size = 0x10000;
-	uint8_t *memory = aligned_alloc(0x10000, size);
+	uint8_t *memory;
 	struct guest g;
 	struct guest_its *gi = &g.its[0];
 
 	(void)state;
-	assert_non_null(memory);
-	memset(memory, 0, size);
 	guest_init(&g, NULL);
-	assert_int_equal(peal_space_map(g.ram.space, at, size, memory, PEAL_MEM_RW), 0);
+	memory = far_map(&g, PEAL_MEM_RW);
 	guest_start(&g);
 	its_map_collections(gi);
-	assert_int_equal(its_mapd(gi, 1, 4, at), 0);
+	assert_int_equal(its_mapd(gi, 1, 4, FAR), 0);
 	assert_int_equal(its_mapti(gi, 1, 3, LPI, 0), 0);
 	assert_int_equal(peal_its_save_tables(gi->its), 0);
-	assert_int_equal(peal_space_unmap(g.ram.space, at, size), 0);
-	peal_space_sync(g.ram.space);
+	far_unmap(&g);
 	assert_int_equal(its_event(gi, DISCARD, 1, 3), 0);
 	assert_int_equal(peal_load_le(memory + 24, 8), ite(0, LPI, 0));
 	assert_int_equal(its_counters(gi).events, 0);
