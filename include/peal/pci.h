@@ -366,6 +366,7 @@ PEAL_PUBLIC void peal_msix_commit(struct peal_msix *msix);
 
 /*
  * Where raises went. raised = sent - refired + pended + merged + dropped: exact once nobody raises.
+ * To that comes, with an owner, how often its deliver was called; it counts for itself.
  */
 struct peal_msix_counters {
 	uint64_t sent;       /* messages given to the sink */

@@ -100,14 +100,24 @@ enum peal_vfio_mig_state {
 
 /* ---- irqset: what it is connected to ---- */
 
+/* Who signalled a trigger has left it. 1. */
+static inline int peal_trigger_leave(uint64_t *left)
+{
+	(void)__atomic_fetch_add(left, 1, __ATOMIC_RELEASE);
+	return 1;
+}
+
 /*
  * Event descriptors. FD is the user's number and stays the user's: get and watch take a reference
  * of their own. A trigger is never 0 (NULL).
  *
  * get: 0 and a trigger in *RET; -EBADF: not open; -EINVAL: not an event descriptor; -errno.
  * put: gives it back; nobody signals it any more.
- * signal: adds one event. Hot path: from any thread, any number at once, with locks of the device's
- *	function held: it does not block.
+ * signal: adds one event, and then, as the last it does, returns peal_trigger_leave(LEFT): until
+ *	then the trigger is not given back. Hot path: from any thread, any number at once, with locks
+ *	of the device's function held: it does not block. (That signal leaves, not who calls it, makes
+ *	the calls from a device's raise to here jumps: behind a system call a processor that mitigates
+ *	speculation predicts no return, and each costs more than all that is done on the way.)
  * unblock: SIGNAL of this trigger may be held up by whom it is for: then it comes out. From any
  *	thread, with no lock; what the user has not seen yet is not taken from him. NULL: never is.
  * watch: calls FIRE(ARGUMENT, false) whenever FD was signalled, also before the call, and takes the
@@ -123,7 +133,7 @@ enum peal_vfio_mig_state {
 struct peal_trigger_ops {
 	int (*get)(void *user, int fd, void **ret);
 	void (*put)(void *user, void *trigger);
-	void (*signal)(void *user, void *trigger);
+	int (*signal)(void *user, void *trigger, uint64_t *left);
 	void (*unblock)(void *user, void *trigger);
 	int (*watch)(void *user, int fd, void (*fire)(void *argument, bool closed), void *argument,
 		     void **ret);
@@ -263,8 +273,8 @@ PEAL_PUBLIC void peal_irqset_disable(struct peal_irqset *irqset);
 PEAL_PUBLIC void peal_irqset_unblock(struct peal_irqset *irqset);
 
 /*
- * An interrupt of MSI, MSIX, ERR or REQ: signals the vector's trigger. 1: signalled; 0: no such
- * vector, or it has none (counted). No lock, no allocation, O(1).
+ * An interrupt of MSI, MSIX, ERR or REQ: signals the vector's trigger. 1: signalled; 0: it has none
+ * (counted), or there is no such vector. No lock, no allocation, O(1).
  */
 PEAL_PUBLIC int peal_irqset_raise(struct peal_irqset *irqset, unsigned index, unsigned vector);
 
@@ -297,10 +307,11 @@ PEAL_PUBLIC bool peal_irqset_has_trigger(const struct peal_irqset *irqset, unsig
 /* Is INTx masked by its user or by its last signal? */
 PEAL_PUBLIC bool peal_irqset_intx_is_masked(const struct peal_irqset *irqset);
 
-/* INDEX and VECTOR of signals; the rest is of the irqset. */
 struct peal_irqset_counters {
-	uint64_t signalled;      /* of the vector, loopback included */
-	uint64_t missed;         /* interrupts that found no trigger */
+	/* Of the vector. */
+	uint64_t signalled; /* loopback included */
+	uint64_t missed;    /* interrupts that found no trigger */
+	/* Of the irqset. */
 	uint64_t refused;        /* requests that were answered with an error */
 	uint64_t bypass_refused; /* triggers that the bypass consumer did not want */
 };

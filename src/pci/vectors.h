@@ -88,30 +88,50 @@ void pci_vectors_set_bus_master(struct pci_vectors *vectors, bool enabled);
 int pci_vectors_raise_slow(struct pci_vectors *vectors, unsigned vector);
 /* The same, and tells from all answers of a sink that the vector is not in use. */
 #define PCI_VECTORS_NOBODY (-4096)
+/* Likewise: its word is not the one any more. */
+#define PCI_VECTORS_CHANGED (-4097)
 int pci_vectors_raise_checked(struct pci_vectors *vectors, unsigned vector);
 /* Clears the pending bit of a vector, whose raise is done again. False: it is not set any more. */
 bool pci_vectors_take_pending(struct pci_vectors *vectors, unsigned vector);
 int pci_vectors_count_answer(struct pci_vectors *vectors, unsigned vector, int answer);
 
-/* Raises VECTOR, which is below the count. */
-static inline int pci_vectors_raise(struct pci_vectors *vectors, unsigned vector)
+/* The message that the word S selects. False: the word is not S any more, nor is the message. */
+static inline bool pci_vectors_message_of(const struct pci_vectors *vectors,
+					  const struct pci_vector *v, uint32_t s,
+					  struct peal_msi_msg *msg)
+{
+	unsigned select = s / PCI_VECTOR_SELECT & 1;
+
+	msg->address = __atomic_load_n(&v->address[select], __ATOMIC_ACQUIRE);
+	msg->data = __atomic_load_n(&v->data[select], __ATOMIC_ACQUIRE);
+	msg->requester_id = __atomic_load_n(&vectors->requester_id, __ATOMIC_RELAXED);
+	return __atomic_load_n(&v->state, __ATOMIC_RELAXED) == s;
+}
+
+/* Gives the message of the word S, which has no bit of PCI_VECTOR_SLOW, to the sink. */
+static inline int pci_vectors_send(struct pci_vectors *vectors, unsigned vector, uint32_t s)
 {
 	struct pci_vector *v = &vectors->list[vector];
 	struct peal_msi_msg msg;
-	uint32_t s = __atomic_load_n(&v->state, __ATOMIC_ACQUIRE);
-	unsigned select = s / PCI_VECTOR_SELECT & 1;
 	int answer;
 
-	if (peal_unlikely(s & PCI_VECTOR_SLOW))
-		return pci_vectors_raise_slow(vectors, vector);
-	msg.address = __atomic_load_n(&v->address[select], __ATOMIC_ACQUIRE);
-	msg.data = __atomic_load_n(&v->data[select], __ATOMIC_ACQUIRE);
-	if (peal_unlikely(__atomic_load_n(&v->state, __ATOMIC_RELAXED) != s))
-		return pci_vectors_raise_slow(vectors, vector);
-	msg.requester_id = __atomic_load_n(&vectors->requester_id, __ATOMIC_RELAXED);
+	if (peal_unlikely(!pci_vectors_message_of(vectors, v, s, &msg)))
+		return PCI_VECTORS_CHANGED;
 	peal_count(&v->sent, 1);
 	answer = peal_msi_deliver(__atomic_load_n(&vectors->sink, __ATOMIC_ACQUIRE), &msg);
 	return peal_likely(answer > 0) ? answer : pci_vectors_count_answer(vectors, vector, answer);
+}
+
+/* Raises VECTOR, which is below the count. */
+static inline int pci_vectors_raise(struct pci_vectors *vectors, unsigned vector)
+{
+	uint32_t s = __atomic_load_n(&vectors->list[vector].state, __ATOMIC_ACQUIRE);
+	int answer = PCI_VECTORS_CHANGED;
+
+	if (peal_likely(!(s & PCI_VECTOR_SLOW)))
+		answer = pci_vectors_send(vectors, vector, s);
+	return peal_likely(answer != PCI_VECTORS_CHANGED) ? answer
+							  : pci_vectors_raise_slow(vectors, vector);
 }
 
 /* ---- under the mutex ---- */

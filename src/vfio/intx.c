@@ -77,7 +77,6 @@ static bool step_from(struct peal_irqset *irqset, uint32_t *s, bool arrived, voi
 /* A step. ARRIVED: the line is asserted at this moment, whatever LINE says. */
 static void step(struct peal_irqset *irqset, uint32_t set, uint32_t clear, bool arrived)
 {
-	const struct peal_irqset_config *c = &irqset->config;
 	struct irq_vector *vector = intx_vector(irqset);
 	unsigned parity = irq_enter(irqset, vector);
 	void *trigger;
@@ -90,8 +89,9 @@ static void step(struct peal_irqset *irqset, uint32_t set, uint32_t clear, bool 
 		 !__atomic_compare_exchange_n(&irqset->intx, &s, to, false, __ATOMIC_SEQ_CST,
 					      __ATOMIC_SEQ_CST));
 	if (trigger)
-		c->triggers->signal(c->triggers_user, trigger);
-	irq_leave(vector, parity, trigger);
+		(void)irq_signal_in(irqset, vector, trigger, parity);
+	else
+		irq_take_back(vector, parity);
 	settle(irqset);
 }
 
@@ -254,7 +254,7 @@ static int loopback(struct peal_irqset *irqset, const struct irq_block *block)
 	if (!is_active(irqset))
 		return -EINVAL;
 	if (irq_block_bool(block, 0) && !(intx_state(irqset) & VIRTUAL))
-		(void)irq_signal(irqset, intx_vector(irqset));
+		(void)irq_signal(irqset, intx_vector(irqset), NULL);
 	return 0;
 }
 

@@ -181,7 +181,7 @@ void peal_irqset_unblock(struct peal_irqset *irqset)
 		unsigned parity = irq_enter(irqset, vector);
 
 		unblock(irqset, peal_epoch_load(&vector->trigger));
-		irq_leave(vector, parity, false);
+		irq_take_back(vector, parity);
 	}
 }
 
@@ -399,7 +399,7 @@ void peal_irqset_counters(const struct peal_irqset *irqset, unsigned index, unsi
 	v = &irqset->vectors[index][vector];
 	ret->signalled = __atomic_load_n(&v->out[0], __ATOMIC_RELAXED) +
 			 __atomic_load_n(&v->out[1], __ATOMIC_RELAXED);
-	ret->missed = peal_counted(&irqset->missed);
+	ret->missed = peal_counted(&v->missed);
 	ret->refused = peal_counted(&irqset->refused);
 	ret->bypass_refused = peal_counted(&irqset->bypass_refused);
 }

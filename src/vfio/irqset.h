@@ -15,6 +15,7 @@ struct irq_vector {
 	void *trigger;  /* read in a section */
 	uint64_t in[2]; /* sections by parity: those that signalled, and those that are in it now */
 	uint64_t out[2]; /* those that signalled and left */
+	uint64_t missed;
 	/* Under the mutex. */
 	void *retired; /* a trigger that was taken away, not yet given back */
 	bool allocated;
@@ -38,7 +39,6 @@ struct peal_irqset {
 	uint32_t watcher_closed;
 	uint32_t intx;     /* IRQ_INTX_ bits */
 	uint32_t settling; /* who wants the line's mask looked at */
-	uint64_t missed;
 	uint64_t refused;
 	uint64_t bypass_refused;
 };
@@ -79,7 +79,10 @@ void irq_messages_disable(struct peal_irqset *irqset);
  */
 #define IRQ_INLINE static inline __attribute__((always_inline))
 
-/* Enters a section of the vector, in which its trigger stays good; the result is for leaving it. */
+/*
+ * Enters a section of the vector, in which its trigger stays good. Who signals it leaves with that
+ * (struct peal_trigger_ops), others take their entry back.
+ */
 IRQ_INLINE unsigned irq_enter(struct peal_irqset *irqset, struct irq_vector *vector)
 {
 	unsigned parity = __atomic_load_n(&irqset->parity, __ATOMIC_RELAXED) & 1;
@@ -88,36 +91,41 @@ IRQ_INLINE unsigned irq_enter(struct peal_irqset *irqset, struct irq_vector *vec
 	return parity;
 }
 
-/* SIGNALLED: its trigger was. */
-IRQ_INLINE void irq_leave(struct irq_vector *vector, unsigned parity, bool signalled)
+IRQ_INLINE void irq_take_back(struct irq_vector *vector, unsigned parity)
 {
-	if (peal_likely(signalled))
-		(void)__atomic_fetch_add(&vector->out[parity], 1, __ATOMIC_RELEASE);
-	else
-		(void)__atomic_fetch_sub(&vector->in[parity], 1, __ATOMIC_RELEASE);
+	(void)__atomic_fetch_sub(&vector->in[parity], 1, __ATOMIC_RELEASE);
 }
 
-/* Signals the vector's trigger, if it has one: 1 or 0. */
-IRQ_INLINE int irq_signal(struct peal_irqset *irqset, struct irq_vector *vector)
+IRQ_INLINE int irq_signal_in(struct peal_irqset *irqset, struct irq_vector *vector, void *trigger,
+			     unsigned parity)
 {
 	const struct peal_irqset_config *c = &irqset->config;
+
+	return c->triggers->signal(c->triggers_user, trigger, &vector->out[parity]);
+}
+
+/* Signals the vector's trigger, if it has one: 1 or 0; that it has none is counted in MISSED. */
+IRQ_INLINE int irq_signal(struct peal_irqset *irqset, struct irq_vector *vector, uint64_t *missed)
+{
 	unsigned parity = irq_enter(irqset, vector);
 	void *trigger = peal_epoch_load(&vector->trigger);
 
 	if (peal_likely(trigger))
-		c->triggers->signal(c->triggers_user, trigger);
-	irq_leave(vector, parity, trigger);
-	return trigger ? 1 : 0;
+		return irq_signal_in(irqset, vector, trigger, parity);
+	irq_take_back(vector, parity);
+	if (missed)
+		peal_count(missed, 1);
+	return 0;
 }
 
 /* peal_irqset_raise() of one piece with who calls it. */
 IRQ_INLINE int irq_raise(struct peal_irqset *irqset, unsigned index, unsigned vector)
 {
-	if (peal_likely(vector < irqset->config.count[index] &&
-			irq_signal(irqset, &irqset->vectors[index][vector])))
-		return 1;
-	peal_count(&irqset->missed, 1);
-	return 0;
+	struct irq_vector *v = &irqset->vectors[index][vector];
+
+	if (peal_unlikely(vector >= irqset->config.count[index]))
+		return 0;
+	return irq_signal(irqset, v, &v->missed);
 }
 
 /* A trigger for FD in *RET; NULL for a negative one. */

@@ -120,13 +120,14 @@ static inline void rig_put(void *user, void *trigger)
 	rig->references--;
 }
 
-static inline void rig_signal(void *user, void *trigger)
+static inline int rig_signal(void *user, void *trigger, uint64_t *left)
 {
 	struct rig *rig = (struct rig *)user;
 
 	/* Who signals what was given back is caught. */
 	thread_assert(__atomic_load_n(&rig->held[rig_number(rig, trigger)], __ATOMIC_RELAXED) > 0);
 	(void)__atomic_fetch_add((uint64_t *)trigger, 1, __ATOMIC_RELAXED);
+	return peal_trigger_leave(left);
 }
 
 static inline int rig_watch(void *user, int fd, void (*fire)(void *argument, bool closed),

@@ -224,6 +224,27 @@ static void vector_past_the_allocated_is_einval(void **state)
 	rig_free(rig);
 }
 
+static void interrupts_without_trigger_are_counted_by_vector(void **state)
+{
+	struct rig *rig = rig_new(LINUX, 0);
+
+	(void)state;
+	enable(rig, MSIX, 3);
+	assert_int_equal(set_fd(rig, TRIGGER, MSIX, 1, -1), 0);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(peal_irqset_raise(rig->irqset, MSIX, i), i != 1);
+	/* A loopback is no interrupt. */
+	assert_int_equal(set_none(rig, TRIGGER, MSIX, 1, 1), 0);
+	for (unsigned i = 0; i < 3; i++) {
+		struct peal_irqset_counters counters;
+
+		peal_irqset_counters(rig->irqset, MSIX, i, &counters);
+		assert_int_equal(counters.signalled, i != 1);
+		assert_int_equal(counters.missed, i == 1);
+	}
+	rig_free(rig);
+}
+
 static void dynamic_vector_is_allocated_and_freed_at_disable(void **state)
 {
 	struct rig *rig = rig_new(LINUX, PEAL_IRQSET_DYNAMIC);
@@ -532,6 +553,7 @@ int main(void)
 		cmocka_unit_test(source_that_cannot_open_is_a_failed_block),
 		cmocka_unit_test(fewer_vectors_are_a_positive_answer),
 		cmocka_unit_test(vector_past_the_allocated_is_einval),
+		cmocka_unit_test(interrupts_without_trigger_are_counted_by_vector),
 		cmocka_unit_test(dynamic_vector_is_allocated_and_freed_at_disable),
 		cmocka_unit_test(msi_is_enabled_in_pieces),
 		cmocka_unit_test(limit_of_multiple_messages_follows_the_enabled),

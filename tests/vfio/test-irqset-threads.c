@@ -267,6 +267,18 @@ static void storm_run(void *user, unsigned index)
 		storm_guest(s);
 }
 
+static uint64_t missed(struct device *d)
+{
+	struct peal_irqset_counters c;
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < VECTORS; i++) {
+		peal_irqset_counters(d->rig.irqset, MSIX, i, &c);
+		sum += c.missed;
+	}
+	return sum;
+}
+
 static void every_raise_is_signalled_merged_or_missed(void **state)
 {
 	struct device *d = device_new();
@@ -285,10 +297,11 @@ static void every_raise_is_signalled_merged_or_missed(void **state)
 		assert_int_equal(set_fd(&d->rig, TRIGGER, MSIX, i, FD + (int)i), 0);
 	assert_int_equal(pba(d), 0);
 	peal_msix_counters(d->msix, PEAL_MSIX_ALL, &c);
-	assert_int_equal(c.sent - c.refired + c.pended + c.merged + c.dropped, RAISERS * RAISES);
+	/* A raise past the mask that found the trigger just gone is missed. */
+	assert_int_equal(all_events(&d->rig) + missed(d) - c.refired + c.pended + c.merged +
+				 c.dropped,
+			 RAISERS * RAISES);
 	assert_int_equal(c.pended, c.refired);
-	/* A raise past the mask that found the trigger just gone is blocked. */
-	assert_int_equal(all_events(&d->rig), c.sent - c.blocked);
 	device_free(d);
 }
 
