@@ -74,7 +74,10 @@ struct bench_side {
 	void *user;
 
 	struct bench_stats ns_per_op; /* elapsed time / operations of all threads */
-	uint64_t done;                /* operations of each thread so far; the frame's */
+	/* Its time / that of the side after it in the same round, the median: what changes from round
+	 * to round, such as the clock of the processor, is not in it. */
+	double times;
+	uint64_t done; /* operations of each thread so far; the frame's */
 };
 
 /*

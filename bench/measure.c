@@ -299,9 +299,18 @@ static int run_rounds(struct bench_context *context, struct bench_side *sides, u
 	return r;
 }
 
+/* Of the figures of two sides, round by round. */
+static double times_of(const double *ours, const double *others, double *ratios, unsigned rounds)
+{
+	for (unsigned i = 0; i < rounds; i++)
+		ratios[i] = ours[i] / others[i];
+	return bench_stats_of(ratios, rounds).median;
+}
+
 int bench_measure(struct bench_context *context, struct bench_side *sides, unsigned nsides)
 {
-	double *figures = calloc((size_t)nsides * context->rounds, sizeof(*figures));
+	const unsigned rounds = context->rounds;
+	double *figures = calloc((size_t)(nsides + 1) * rounds, sizeof(*figures));
 	int r = figures ? 0 : -ENOMEM;
 
 	show_progress(context, 0);
@@ -309,13 +318,16 @@ int bench_measure(struct bench_context *context, struct bench_side *sides, unsig
 		context->crowded |= sides[i].threads > bench_cpus(context);
 	if (r == 0)
 		r = run_rounds(context, sides, nsides, figures);
-	show_progress(context, context->rounds + 1);
+	show_progress(context, rounds + 1);
 	if (r < 0) {
 		free(figures);
 		return bench_error(context, CLI_FAILED, "%s", strerror(-r));
 	}
+	for (unsigned i = 0; i + 1 < nsides; i++)
+		sides[i].times = times_of(&figures[i * rounds], &figures[(i + 1) * rounds],
+					  &figures[nsides * rounds], rounds);
 	for (unsigned i = 0; i < nsides; i++)
-		sides[i].ns_per_op = bench_stats_of(&figures[i * context->rounds], context->rounds);
+		sides[i].ns_per_op = bench_stats_of(&figures[i * rounds], rounds);
 	free(figures);
 	context->ours = sides[0];
 	context->baseline = sides[1];
