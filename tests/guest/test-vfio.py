@@ -9,6 +9,7 @@ One guest for all. Its programs are in $PEAL_VFIO_GUEST, $PEAL_VFIO_IRQS is ours
 
 import functools
 import os
+import re
 import sys
 
 from guest import booted, served, vfio_user
@@ -22,9 +23,11 @@ PROGRAMS = "guest-vfio-ring", "guest-vfio-irqs"
 # 1,024 vectors take six CPUs: x86 has some 200 for devices on each.
 CPUS = 6
 IOMMU = ["-device", "intel-iommu,intremap=on,caching-mode=on"]
-SLOTS = {"edu": 0x10, "virtio-rng": 0x11, "e1000e": 0x12, "xhci": 0x13, "bell": 0x14, "big": 0x15}
-QEMU = {"edu": "edu", "virtio-rng": "virtio-rng-pci", "e1000e": "e1000e,netdev=net",
-        "xhci": "nec-usb-xhci,msi=on,msix=on"}
+PORTS = ["-device", "pcie-root-port,id=port0,chassis=1,addr=0x16"]
+QEMU = {"edu": "edu,addr=0x10", "virtio-rng": "virtio-rng-pci,addr=0x11",
+        "e1000e": "e1000e,netdev=net,addr=0x12", "xhci": "nec-usb-xhci,msi=on,msix=on,addr=0x13",
+        "igb": "igb,netdev=net2,bus=port0"}  # not on a root bus
+BELLS = {"bell": 0x14, "big": 0x15}
 FULLEST = "xhci"  # INTx, MSI and MSI-X with 16 vectors, PCI Express: the table of the document
 
 # Device, index, form and rounds of vfio-ring.
@@ -38,20 +41,20 @@ VECTORS = {"bell": dict(intx=1, msi=32, msix=64), "big": dict(intx=1, msi=32, ms
 
 SCRIPT = """
 bind() {{
-	function=0000:00:$1.0
+	function=$1
 	echo vfio-pci >/sys/bus/pci/devices/$function/driver_override
 	[ ! -e /sys/bus/pci/devices/$function/driver ] ||
 		echo $function >/sys/bus/pci/devices/$function/driver/unbind
 	echo $function >/sys/bus/pci/drivers_probe
 }}
-for slot in {slots}; do bind $slot; done
+for function in {functions}; do bind $function; done
 ring() {{
-	answer=$(guest-vfio-ring 0000:00:$1.0 $2 $3 $4 2>&1)
+	answer=$(guest-vfio-ring $1 $2 $3 $4 2>&1)
 	say ring $? $answer
 }}
 {rings}
 irqs() {{
-	guest-vfio-irqs 0000:00:$1.0 >/tmp/irqs
+	guest-vfio-irqs $1 >/tmp/irqs
 	say irqs $? $(wc -l </tmp/irqs)
 	cat /tmp/irqs
 	say shown
@@ -61,19 +64,27 @@ say linux $(uname -r)
 """
 
 
+def function(name):
+    """Where the guest has it: behind the port, or on the root bus."""
+    slot = re.search("addr=0x(.*)", QEMU[name]) if name in QEMU else None
+    if name in BELLS:
+        return f"0000:00:{BELLS[name]:x}.0"
+    return f"0000:00:{slot[1]}.0" if slot else "0000:01:00.0"
+
+
 def run(scratch):
     """What the guest said, by the test."""
     script = SCRIPT.format(
-        slots=" ".join(f"{slot:x}" for slot in SLOTS.values()),
-        rings="\n".join(f"ring {SLOTS[d]:x} {i} {f} {n}" for d, i, f, n in RINGS),
-        irqs="\n".join(f"irqs {SLOTS[d]:x}" for d in QEMU))
-    devices = ["-netdev", "hubport,hubid=0,id=net"]
-    for name, arguments in QEMU.items():
-        devices += ["-device", f"{arguments},addr={SLOTS[name]:x}"]
+        functions=" ".join(function(name) for name in (*QEMU, *BELLS)),
+        rings="\n".join(f"ring {function(d)} {i} {f} {n}" for d, i, f, n in RINGS),
+        irqs="\n".join(f"irqs {function(d)}" for d in QEMU))
+    devices = ["-netdev", "hubport,hubid=0,id=net", "-netdev", "hubport,hubid=0,id=net2", *PORTS]
+    for arguments in QEMU.values():
+        devices += ["-device", arguments]
     said = {"rings": [], "tables": {}}
     with served(scratch, "bell") as small, served(scratch, "bell", "--vectors=1024") as big:
         for name, server in ("bell", small), ("big", big):
-            devices += vfio_user(server.path, addr=f"{SLOTS[name]:x}")
+            devices += vfio_user(server.path, addr=f"{BELLS[name]:x}")
         with booted(scratch, "amd64", script, devices, "intel_iommu=on", smp=CPUS,
                     modules=("vfio-pci", "vfio_iommu_type1"), extra=IOMMU,
                     files=[os.path.join(GUEST, name) for name in PROGRAMS]) as guest:
