@@ -107,6 +107,7 @@ static int make_blk(struct cli_model *model, const struct cli_model_config *conf
 	struct peal_virtio_blk_config blk = {
 		.host = peal_host_default(),
 		.num_queues = config->queues,
+		.no_msix = config->no_msix,
 		.workers = config->workers,
 	};
 	struct peal_virtio_blk *device;
@@ -152,6 +153,7 @@ static int make_rng(struct cli_model *model, const struct cli_model_config *conf
 {
 	const struct peal_virtio_rng_config rng = {
 		.host = peal_host_default(),
+		.no_msix = config->no_msix,
 		.workers = config->workers,
 	};
 	struct peal_virtio_rng *device;

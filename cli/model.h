@@ -17,6 +17,7 @@ struct cli_model_config {
 	unsigned queues;     /* blk; 0: 1 */
 	unsigned workers;    /* blk, rng: as in struct peal_virtio_config */
 	unsigned vectors;    /* bell; 0: 64 */
+	bool no_msix;        /* blk, rng */
 };
 
 struct cli_model;

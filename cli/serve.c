@@ -34,7 +34,7 @@ struct options {
 	unsigned model;
 	const char *socket_path, *disk;
 	uint64_t fd, queues, vectors;
-	bool read_only, poll, json, no_sandbox;
+	bool read_only, no_msix, poll, json, no_sandbox;
 };
 
 struct serve {
@@ -76,6 +76,9 @@ static int check(const struct options *o)
 				 : o->read_only ? "--read-only"
 						: "--queues",
 				 cli_model_names[o->model]);
+	if (!is(o, "blk") && !is(o, "rng") && o->no_msix)
+		return cli_error(CLI_USAGE, "serve", "--no-msix is for blk and rng, not for %s",
+				 cli_model_names[o->model]);
 	if (!is(o, "bell") && o->vectors)
 		return cli_error(CLI_USAGE, "serve", "--vectors is for bell, not for %s",
 				 cli_model_names[o->model]);
@@ -115,6 +118,11 @@ static int parse(struct options *o, int argc, char **argv)
 		  .kind = CLI_FLAG,
 		  .value = &o->read_only,
 		  .help = "blk: open the image read-only, and tell the guest." },
+		{ .name = "no-msix",
+		  .kind = CLI_FLAG,
+		  .value = &o->no_msix,
+		  .help = "blk, rng: have INTx only. QEMU 11.1 ends when a device with MSI-X is "
+			  "unplugged; one without can be." },
 		{ .name = "vectors",
 		  .kind = CLI_NUMBER,
 		  .value = &o->vectors,
@@ -350,6 +358,7 @@ static int make(struct serve *s)
 		.queues = (unsigned)s->o.queues,
 		.workers = PEAL_VIRTIO_WORKER_PER_QUEUE,
 		.vectors = (unsigned)s->o.vectors,
+		.no_msix = s->o.no_msix,
 	};
 	int r = CLI_OK;
 

@@ -162,6 +162,7 @@ struct peal_virtio_config {
 	unsigned num_queues;     /* 1..PEAL_VIRTIO_QUEUES_MAX */
 	unsigned queue_size_max; /* power of two, 1..PEAL_VIRTIO_QUEUE_MAX */
 	unsigned vectors;        /* of MSI-X; 0: one per queue and one for configuration changes */
+	bool no_msix;            /* INTx is all there is (§4.1.5.1.1), VECTORS are not looked at */
 	uint32_t config_size;    /* bytes of device configuration, at most 4096 */
 	/* Offered, besides VERSION_1: the class's and of PEAL_VIRTIO_TRANSPORT_FEATURES those that
 	 * the driver may use. */
@@ -275,6 +276,7 @@ struct peal_virtio_blk_config {
 	unsigned workers;        /* these as in struct peal_virtio_config */
 	unsigned spin_ns;
 	unsigned batch;
+	bool no_msix;
 };
 
 /* As peal_virtio_new(). -EINVAL also: a backend without capacity. */
@@ -336,6 +338,7 @@ struct peal_virtio_rng_config {
 	unsigned queue_size_max; /* 0: 256 */
 	unsigned workers;        /* these as in struct peal_virtio_config */
 	unsigned spin_ns;
+	bool no_msix;
 };
 
 /* As peal_virtio_new(). */

@@ -417,6 +417,7 @@ static int init(struct peal_virtio_blk *blk, const struct peal_virtio_blk_config
 		.queue_size_max = queue_size_max,
 		.config_size = PEAL_VIRTIO_BLK_CONFIG_SIZE,
 		.features = features_of(blk),
+		.no_msix = config->no_msix,
 		.workers = config->workers,
 		.spin_ns = config->spin_ns,
 		.batch = config->batch,

@@ -40,7 +40,7 @@ void virtio_raise_queue(struct virtio_queue *queue)
 	uint16_t vector = __atomic_load_n(&queue->vector, __ATOMIC_RELAXED);
 
 	/* §4.1.4.5.1: the ISR bit of queues is for INTx only. */
-	if (peal_unlikely(!peal_msix_is_enabled(device->msix)))
+	if (peal_unlikely(!device->msix || !peal_msix_is_enabled(device->msix)))
 		set_isr(device, VIRTIO_ISR_QUEUE);
 	if (vector != PEAL_VIRTIO_NO_VECTOR)
 		(void)peal_msix_notify(device->msix, vector);
@@ -70,7 +70,7 @@ uint16_t virtio_assign_vector(struct peal_virtio *device, uint16_t old, uint16_t
 	if (wanted == old)
 		return old;
 	/* The new one first: an interrupt in between meets one of them. */
-	if (wanted != PEAL_VIRTIO_NO_VECTOR && peal_msix_use(device->msix, wanted) < 0)
+	if (wanted >= device->config.vectors || peal_msix_use(device->msix, wanted) < 0)
 		wanted = PEAL_VIRTIO_NO_VECTOR;
 	if (old != PEAL_VIRTIO_NO_VECTOR)
 		peal_msix_unuse(device->msix, old);
@@ -130,7 +130,8 @@ void virtio_device_reset(struct peal_virtio *device)
 	for (unsigned i = 0; i < config->num_queues; i++)
 		virtio_queue_reset(&device->queues[i]);
 	__atomic_store_n(&device->config_vector, PEAL_VIRTIO_NO_VECTOR, __ATOMIC_RELAXED);
-	peal_msix_unuse_all(device->msix);
+	if (device->msix)
+		peal_msix_unuse_all(device->msix);
 	memset(device->common, 0, sizeof(device->common));
 	memset(device->driver_features, 0, sizeof(device->driver_features));
 	device->kick_all = false;
@@ -279,7 +280,9 @@ int peal_virtio_new(struct peal_virtio **ret, const struct peal_virtio_config *c
 	if (!device)
 		return -ENOMEM;
 	device->config = *config;
-	if (!config->vectors)
+	if (config->no_msix)
+		device->config.vectors = 0;
+	else if (!config->vectors)
 		device->config.vectors = config->num_queues + 1;
 	if (!config->batch)
 		device->config.batch = BATCH_DEFAULT;

@@ -327,7 +327,7 @@ int virtio_pci_init(struct peal_virtio *device)
 		r = peal_pci_function_add_power_management(device->function);
 	if (r == 0)
 		r = peal_pci_function_add_pci_express(device->function);
-	if (r == 0)
+	if (r == 0 && c->vectors)
 		r = peal_pci_function_add_msix_exclusive(device->function, c->vectors,
 							 VIRTIO_MSIX_BAR);
 	if (r == 0)

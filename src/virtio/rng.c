@@ -88,6 +88,7 @@ int peal_virtio_rng_new(struct peal_virtio_rng **ret, const struct peal_virtio_r
 		.queue_size_max = config->queue_size_max ? config->queue_size_max
 							 : QUEUE_SIZE_DEFAULT,
 		.features = PEAL_VIRTIO_TRANSPORT_FEATURES,
+		.no_msix = config->no_msix,
 		.workers = config->workers,
 		.spin_ns = config->spin_ns,
 	};

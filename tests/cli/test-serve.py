@@ -287,6 +287,7 @@ def mistakes_are_named(scratch):
     complains(peal("serve", "rng", somewhere, "--disk=x"), 2, "--disk", "rng")
     complains(peal("serve", "rng", somewhere, "--read-only"), 2, "--read-only", "rng")
     complains(peal("serve", "bell", somewhere, "--queues=2"), 2, "--queues", "bell")
+    complains(peal("serve", "bell", somewhere, "--no-msix"), 2, "--no-msix", "bell")
     complains(peal("serve", "blk", somewhere, "--vectors=2"), 2, "--vectors", "blk")
     complains(peal("serve", "bell", somewhere, "--vectors=0"), 2, "--vectors")
     complains(peal("serve", "bell", somewhere, "--vectors=2049"), 2, "--vectors")

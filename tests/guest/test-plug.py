@@ -93,6 +93,19 @@ say vectors $(grep -c 'MSIX.*-req' /proc/interrupts)
 """
 
 
+# Reads and writes the disk in each of its lives.
+DISK_GUEST = """
+for life in 1 2 3; do
+	while [ ! -b /dev/vda ]; do sleep 0.1; done
+	say disk $(sum /dev/vda)
+	echo life $life | dd of=/dev/vda bs=512 seek=$life conv=sync,fsync 2>/dev/null
+	say written $(grep -c 'MSIX.*-req' /proc/interrupts)
+	[ $life = 3 ] || while [ -e /dev/vda ]; do sleep 0.1; done
+	say left
+done
+"""
+
+
 def plugged(server, name, port):
     """The arguments of device_add."""
     return json.loads(vfio_user(server.path, id=name, bus=port)[1])
@@ -123,6 +136,33 @@ def without_msix_a_device_comes_and_goes_in_a_guest(scratch):
             guest.end()
         assert server.line() == "left 3 0 0"
         assert disk.stop()["errors"] == 0
+
+
+@case
+def a_disk_without_msix_comes_and_goes_in_a_guest(scratch):
+    port = ["-device", "pcie-root-port,id=one,chassis=1,slot=1"]
+    image = make_image(scratch, MIB)
+    with served(scratch, "blk", "--no-msix", "--disk", image) as disk:
+        descriptors = disk.descriptors()
+        with booted(scratch, "amd64", DISK_GUEST, port + vfio_user(disk.path, id="d1", bus="one")
+                    ) as guest, guest.qmp() as command:
+            for life in range(1, 4):
+                assert guest.line("disk") == sha256(image)
+                assert guest.line("written") == "0"  # no interrupt of MSI-X
+                with open(image, "rb") as file:
+                    file.seek(512 * life)
+                    assert file.read(512).rstrip(b"\0") == b"life %d\n" % life
+                if life < 3:
+                    command("device_del", id=f"d{life}")
+                    command.event("DEVICE_DELETED", device=f"d{life}")
+                    guest.line("left")
+                    assert disk.descriptors() == descriptors
+                    command("device_add", **plugged(disk, f"d{life + 1}", "one"))
+            guest.line("left")
+            guest.end()
+        statistics = disk.stop()
+        assert statistics["clients"] == 3 and statistics["errors"] == 0, statistics
+        assert {row["index"] for row in statistics["interrupts"]} == {"intx"}, statistics
 
 
 # ---- without a guest --------------------------------------------------------------------------
@@ -236,6 +276,15 @@ def with_msix_qemu_fails_and_the_server_lives(scratch):
             if version:
                 assert lives == [f"left {life} 0 0"]
             assert server.descriptors() == descriptors
+
+
+@case
+def served_models_without_msix_are_unplugged(scratch):
+    kernels()
+    for model in "blk", "rng":
+        with served(scratch, model, "--no-msix") as server:
+            assert unplug(scratch, server) is None
+            assert server.stop()["clients"] == 3
 
 
 @case

@@ -255,7 +255,8 @@ static inline void guest_init(struct guest *g, struct peal_pci_function *functio
 	guest_place_bars(g);
 	guest_walk_capabilities(g);
 	guest_enable(g);
-	guest_enable_msix(g);
+	if (g->msix)
+		guest_enable_msix(g);
 }
 
 /* Unplugs the function; what made it frees it. */

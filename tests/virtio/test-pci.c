@@ -360,6 +360,51 @@ static void function_level_reset_resets_the_device(void **state)
 	assert_int_equal(test_sink_count(&g.sink), 1);
 }
 
+static int setup_without_msix(void **state)
+{
+	struct peal_virtio_config config = echo_config(&echo, peal_host_default());
+	int r;
+
+	(void)state;
+	memset(&echo, 0, sizeof(echo));
+	config.no_msix = true;
+	r = peal_virtio_new(&echo.device, &config);
+	assert_int_equal(r, 0);
+	guest_init(&g, peal_virtio_function(echo.device));
+	return 0;
+}
+
+/* §4.1.5.1.1: the ISR status says what it was, and reading it takes the line back. */
+static void without_msix_there_is_a_line(void **state)
+{
+	uint64_t isr = g.structures[PEAL_VIRTIO_PCI_CAP_ISR];
+	struct guest_buffer buffers[2];
+
+	(void)state;
+	assert_int_equal(g.msix, 0);
+	assert_null(peal_pci_function_msix(g.function));
+	assert_true(g.power && g.express && g.pci_access);
+	guest_start(&g, 0, 1, 16);
+	/* §4.1.5.1.2: no vector can be had. */
+	guest_common_write(&g, PEAL_VIRTIO_COMMON_CONFIG_MSIX_VECTOR, 2, 0);
+	guest_common_write(&g, PEAL_VIRTIO_COMMON_QUEUE_MSIX_VECTOR, 2, 0);
+	assert_int_equal(guest_common_read(&g, PEAL_VIRTIO_COMMON_CONFIG_MSIX_VECTOR, 2),
+			 PEAL_VIRTIO_NO_VECTOR);
+	assert_int_equal(guest_common_read(&g, PEAL_VIRTIO_COMMON_QUEUE_MSIX_VECTOR, 2),
+			 PEAL_VIRTIO_NO_VECTOR);
+	assert_false(peal_pci_function_intx_line(g.function));
+	echo_buffers(&g, 0, 7, buffers);
+	guest_send(&g.queues[0], buffers, 2);
+	assert_true(peal_pci_function_intx_line(g.function));
+	assert_int_equal(guest_read(&g, isr, 1), 1);
+	assert_false(peal_pci_function_intx_line(g.function));
+	peal_virtio_config_lock(echo.device);
+	peal_virtio_config_unlock(echo.device, true);
+	assert_int_equal(guest_read(&g, isr, 1), 2);
+	guest_reset(&g);
+	assert_int_equal(test_sink_count(&g.sink), 0);
+}
+
 static void leaving_d3hot_resets_the_device(void **state)
 {
 	unsigned resets;
@@ -533,6 +578,8 @@ int main(void)
 		TEST(without_bus_master_there_is_no_dma),
 		TEST(function_level_reset_resets_the_device),
 		TEST(leaving_d3hot_resets_the_device),
+		cmocka_unit_test_setup_teardown(without_msix_there_is_a_line, setup_without_msix,
+						teardown),
 		TEST(after_failed_nothing_is_served),
 		TEST(registers_are_reached_through_configuration_space),
 		TEST(a_notification_through_configuration_space),
