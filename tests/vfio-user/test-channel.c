@@ -364,6 +364,29 @@ static void a_peer_that_does_not_read_times_out(void **state)
 }
 
 /* The wait that the channel is set up for, another one, and none. */
+/* What comes behind half a message would be taken for the other half. */
+static void nothing_follows_half_a_message(void **state)
+{
+	static uint8_t data[1 << 20];
+	const struct vfu_out large = { .data = data, .data_size = sizeof(data) };
+	const struct vfu_out small = { .data = "x", .data_size = 1 };
+	struct fixture f;
+	ssize_t n, sum = 0;
+
+	(void)state;
+	setup(&f, SHORT);
+	assert_int_equal(vfu_channel_send(&f.channel, &large), -ETIMEDOUT);
+	do {
+		n = recv(f.peer, data, sizeof(data), MSG_DONTWAIT);
+		sum += n > 0 ? n : 0;
+	} while (n > 0);
+	assert_in_range(sum, 1, sizeof(data));
+	/* There is room again, and the peer sees the end. */
+	assert_int_equal(n, 0);
+	assert_int_equal(vfu_channel_send(&f.channel, &small), -EPIPE);
+	teardown(&f);
+}
+
 static void waits_run_out(void **state)
 {
 	static const int waits[] = { SHORT, SHORT / 2, 1, 0 };
@@ -471,6 +494,7 @@ int main(void)
 		fds_test(a_peer_gone_in_the_middle_is_a_disconnect),
 		fds_test(a_peer_that_stops_in_the_middle_times_out),
 		fds_test(a_peer_that_does_not_read_times_out),
+		fds_test(nothing_follows_half_a_message),
 		fds_test(waits_run_out),
 		fds_test(shutting_ends_a_receive),
 		fds_test(large_messages_go_whole),

@@ -384,11 +384,12 @@ static void advance(struct iovec *parts, size_t n)
 	}
 }
 
-static int send_parts(struct vfu_channel *channel, struct msghdr *msg, size_t left)
+/* LEFT bytes, of which so many are left when it fails. */
+static int send_parts(struct vfu_channel *channel, struct msghdr *msg, size_t *left)
 {
 	uint64_t deadline = 0;
 
-	while (left) {
+	while (*left) {
 		ssize_t n = sendmsg(channel->fd, msg, MSG_NOSIGNAL | MSG_DONTWAIT);
 
 		if (n < 0) {
@@ -406,7 +407,7 @@ static int send_parts(struct vfu_channel *channel, struct msghdr *msg, size_t le
 		/* The descriptors went with the first byte. */
 		msg->msg_control = NULL;
 		msg->msg_controllen = 0;
-		left -= (size_t)n;
+		*left -= (size_t)n;
 		advance(msg->msg_iov, (size_t)n);
 	}
 	return 0;
@@ -425,14 +426,17 @@ int vfu_channel_send(struct vfu_channel *channel, const struct vfu_out *out)
 		{ .iov_base = (void *)(uintptr_t)out->data, .iov_len = out->data_size },
 	};
 	struct msghdr msg = { .msg_iov = parts, .msg_iovlen = PARTS };
-	size_t size = sizeof(header) + out->fixed_size + out->data_size;
+	size_t size = sizeof(header) + out->fixed_size + out->data_size, left = size;
 	int r;
 
 	PEAL_ASSERT(out->nfds <= VFU_FDS_MAX && size <= UINT32_MAX);
 	header.size = (uint32_t)size;
 	attach(&msg, control.bytes, out);
 	(void)pthread_mutex_lock(&channel->send_mutex);
-	r = send_parts(channel, &msg, size);
+	r = send_parts(channel, &msg, &left);
+	/* Another sender's message would be taken for the other half of this one. */
+	if (r < 0 && left < size)
+		vfu_channel_shut(channel);
 	(void)pthread_mutex_unlock(&channel->send_mutex);
 	return r;
 }

@@ -85,7 +85,8 @@ int vfu_channel_receive(struct vfu_channel *channel, struct vfu_message *ret, in
 
 /*
  * Sends one message, whole or not at all as far as this end is concerned.
- * -EPIPE: the peer is gone. -ETIMEDOUT: it does not read. After an error the stream is of no use.
+ * -EPIPE: the peer is gone. -ETIMEDOUT: it does not read. After an error the stream is of no use;
+ * behind half a message it ends.
  */
 int vfu_channel_send(struct vfu_channel *channel, const struct vfu_out *out);
 
