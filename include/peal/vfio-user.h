@@ -30,7 +30,8 @@ extern "C" {
  * memory; one without is an accessor that asks the client by DMA_READ and DMA_WRITE. Unless the
  * client takes a socket of its own for these (twin_socket), they cannot be sent while a request of
  * the client is handled, as it may not listen before it has the reply: from inside the device's ops
- * such an access answers -EDEADLK. A device's own thread can always make them.
+ * such an access answers -EDEADLK. A device's own thread can always make them; one that an op waits
+ * for fails with -EIO when it has waited for a second.
  */
 struct peal_vfu_server;
 

@@ -444,6 +444,47 @@ static void inside_a_request_there_is_no_deadlock(void **state)
 	rig_done(&rig);
 }
 
+/* A command that waits for who waits for the client, as a reset does for a request under way. */
+static void wait_for_access(void *user, uint64_t offset, size_t size)
+{
+	(void)offset;
+	(void)size;
+	thread_assert(pthread_join(((struct access *)user)->thread, NULL) == 0);
+}
+
+static void a_command_that_waits_for_an_access_goes_on(void **state)
+{
+	static const int timeouts[] = { 400, -1 };
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		const struct peal_vfu_server_config config = { .timeout_ms = timeouts[i] };
+		struct access a;
+		struct rig rig;
+
+		rig_init_config(&rig, &config);
+		rig_connect(&rig);
+		assert_int_equal(rig_version(&rig, 0, 0, RIG_QEMU), 0);
+		rig.fake.on_write = wait_for_access;
+		rig.fake.user = &a;
+		assert_int_equal(rig_map(&rig, 0x1000, 4096, 3, -1, 0), 0);
+		start_access(&a, &rig, 0x1000, 5, false);
+		peer_expects(&rig, VFU_DMA_READ, 0x1000, 5);
+		assert_int_equal(rig_write(&rig, RIG_BAR, 0, "x", 1), 0);
+		assert_int_equal(a.result, -EIO);
+		/* The connection is there, and the next access takes no late reply. */
+		start_access(&a, &rig, 0x1000, 5, false);
+		peer_expects(&rig, VFU_DMA_READ, 0x1000, 5);
+		rig.message.header.id--;
+		peer_replies(&rig, 0, 0, 0x1000, 5, 16, "wrong", 5);
+		rig.message.header.id++;
+		peer_replies(&rig, 0, 0, 0x1000, 5, 16, "right", 5);
+		assert_int_equal(end_access(&a), 0);
+		assert_memory_equal(a.bytes, "right", 5);
+		rig_done(&rig);
+	}
+}
+
 static void *serve_twin(void *user)
 {
 	const int *fd = user;
@@ -495,6 +536,31 @@ static void with_a_twin_socket_there_is_one_inside(void **state)
 }
 
 /* Memory, messages and nothing, side by side: a transfer that cannot be whole moves no byte. */
+/* A client that leaves, but for the socket that it was given. */
+static void a_twin_socket_ends_with_the_first(void **state)
+{
+	const struct peal_vfu_server_config config = { .timeout_ms = -1 };
+	struct vfu_header header;
+	struct access a;
+	struct rig rig;
+	int fd;
+
+	(void)state;
+	rig_init_config(&rig, &config);
+	rig_connect(&rig);
+	assert_int_equal(rig_version(&rig, 0, 0,
+				     "{\"capabilities\":{\"twin_socket\":{\"supported\":true}}}"),
+			 0);
+	fd = vfu_fds_take(&rig.message.fds, 0);
+	assert_int_equal(rig_map(&rig, 0x1000, 4096, 3, -1, 0), 0);
+	start_access(&a, &rig, 0x1000, 5, false);
+	assert_int_equal(recv(fd, &header, sizeof(header), MSG_WAITALL), sizeof(header));
+	assert_int_equal(rig_disconnect(&rig), 0);
+	assert_int_equal(end_access(&a), -EIO);
+	assert_int_equal(close(fd), 0);
+	rig_done(&rig);
+}
+
 static void transfers_cross_ranges_whole_or_not(void **state)
 {
 	int fd = pattern_file();
@@ -538,7 +604,9 @@ int main(void)
 		fds_test(unmap_does_not_wait_for_a_reply),
 		fds_test(disconnecting_ends_the_wait),
 		fds_test(inside_a_request_there_is_no_deadlock),
+		fds_test(a_command_that_waits_for_an_access_goes_on),
 		fds_test(with_a_twin_socket_there_is_one_inside),
+		fds_test(a_twin_socket_ends_with_the_first),
 		fds_test(transfers_cross_ranges_whole_or_not),
 	};
 

@@ -10,6 +10,9 @@
  * the reply to its request may not answer ours (QEMU does not): such an access is refused. Nor can
  * the thread wait in peal_space_sync() for who waits for it: it ends their waits first (drain).
  *
+ * Nor while a command waits for who waits: a reset for the request that a queue is in, a change of
+ * state for all requests. So who sees the thread stay in one command gives up, and lets it go on.
+ *
  * A client that does not answer in time is disconnected, so that no late reply is ever taken for
  * another.
  */
@@ -17,6 +20,8 @@
 
 #include "base/clock-posix.h"
 #include "server.h"
+
+#define GIVE_UP_MS 1000 /* or a quarter of the time that the client has */
 
 int vfu_remote_init(struct vfu_session *session)
 {
@@ -130,6 +135,30 @@ void vfu_remote_resume(struct vfu_session *session)
 	(void)pthread_mutex_unlock(&remote->mutex);
 }
 
+void vfu_remote_end(struct vfu_session *session)
+{
+	struct vfu_remote *remote = &session->remote;
+
+	if (!remote->ready)
+		return;
+	/* Who waits there has the mutex. */
+	if (session->twin.host)
+		vfu_channel_shut(&session->twin);
+	(void)pthread_mutex_lock(&remote->mutex);
+	remote->over = true;
+	while (remote->waits)
+		finish(remote, remote->waits, -EIO);
+	(void)pthread_mutex_unlock(&remote->mutex);
+}
+
+void vfu_remote_turn(struct vfu_session *session)
+{
+	uint32_t *turn = &session->remote.turn;
+
+	/* Only the server's thread changes it. */
+	__atomic_store_n(turn, *turn + 1, __ATOMIC_RELAXED);
+}
+
 /* ---- requests ---- */
 
 static int send_request(struct vfu_channel *channel, const struct vfu_remote_wait *wait,
@@ -169,35 +198,56 @@ static int ask_twin(struct vfu_session *session, const struct vfu_remote_wait *w
 	return r;
 }
 
+/* The mutex is held, and let go while waiting: until it is done, or NS. */
+static void wait_until(struct vfu_remote *remote, const struct vfu_remote_wait *wait, uint64_t ns)
+{
+	const struct timespec end = peal_clock_timespec(ns);
+	int r = 0;
+
+	while (!wait->done && r != ETIMEDOUT)
+		r = pthread_cond_timedwait(&remote->done, &remote->mutex, &end);
+}
+
+/* Looks now and then whether there is anybody to receive the reply. */
+static void await(struct vfu_session *session, struct vfu_remote_wait *wait)
+{
+	const int limit = session->channel.timeout;
+	const int look_ms = limit < 0 || limit / 4 > GIVE_UP_MS ? GIVE_UP_MS : limit / 4 + 1;
+	struct vfu_remote *remote = &session->remote;
+	uint64_t t = peal_clock_ns();
+	const uint64_t end = limit < 0 ? UINT64_MAX : t + (uint64_t)limit * PEAL_NS_PER_MS;
+
+	while (!wait->done) {
+		const uint64_t look = t + (uint64_t)look_ms * PEAL_NS_PER_MS;
+		const uint32_t turn = __atomic_load_n(&remote->turn, __ATOMIC_RELAXED);
+
+		wait_until(remote, wait, look < end ? look : end);
+		t = peal_clock_ns();
+		if (wait->done)
+			return;
+		if (t >= end)
+			vfu_channel_shut(&session->channel);
+		if (t >= end ||
+		    (turn & 1 && turn == __atomic_load_n(&remote->turn, __ATOMIC_RELAXED)))
+			finish(remote, wait, -EIO);
+	}
+}
+
 /* On the socket of all. The mutex is held, and let go while waiting. */
 static int ask_shared(struct vfu_session *session, struct vfu_remote_wait *wait, const void *data)
 {
 	struct vfu_remote *remote = &session->remote;
-	struct timespec end;
-	int r;
 
 	if (pthread_equal(pthread_self(), remote->server))
 		return -EDEADLK;
-	if (remote->draining)
+	if (remote->draining || remote->over)
 		return -EIO;
 	wait->next = remote->waits;
 	remote->waits = wait;
-	r = send_request(&session->channel, wait, data);
-	if (r < 0) {
+	if (send_request(&session->channel, wait, data) < 0)
 		finish(remote, wait, -EIO);
-		return -EIO;
-	}
-	end = peal_clock_timespec(peal_clock_ns() +
-				  (uint64_t)session->channel.timeout * PEAL_NS_PER_MS);
-	while (!wait->done && r != ETIMEDOUT) {
-		r = session->channel.timeout < 0
-			    ? pthread_cond_wait(&remote->done, &remote->mutex)
-			    : pthread_cond_timedwait(&remote->done, &remote->mutex, &end);
-	}
-	if (!wait->done) {
-		vfu_channel_shut(&session->channel);
-		finish(remote, wait, -EIO);
-	}
+	else
+		await(session, wait);
 	return wait->result;
 }
 

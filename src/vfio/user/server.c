@@ -166,7 +166,9 @@ static int handle_command(struct vfu_session *session)
 	if (r == 0) {
 		vfu_handler *handler = handlers[message->header.command];
 
+		vfu_remote_turn(session);
 		r = handler ? handler(session, message, &reply) : -ENOTTY;
+		vfu_remote_turn(session);
 	}
 	vfu_fds_close(&message->fds);
 	r = answer(session, &message->header, &reply, r);
@@ -234,6 +236,7 @@ static void session_done(struct vfu_session *session)
 {
 	const struct peal_host *host = session->server->config.host;
 
+	vfu_remote_end(session);
 	peal_vfio_io_release(session->server->config.device);
 	vfu_session_release_irqs(session);
 	vfu_guard_end(session);

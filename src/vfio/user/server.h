@@ -47,6 +47,8 @@ struct vfu_remote {
 	struct vfu_remote_wait *waits;
 	uint16_t next_id;
 	bool draining;    /* nobody may wait */
+	bool over;        /* nor in future */
+	uint32_t turn;    /* odd: the thread is in a command */
 	pthread_t server; /* the thread that receives */
 	bool ready;
 	struct vfu_message message; /* what the twin socket brings */
@@ -139,5 +141,9 @@ bool vfu_remote_reply(struct vfu_session *session, const struct vfu_message *mes
 /* Nobody waits for a reply any more, until vfu_remote_resume(). */
 void vfu_remote_drain(struct vfu_session *session);
 void vfu_remote_resume(struct vfu_session *session);
+/* The server's thread receives no more. */
+void vfu_remote_end(struct vfu_session *session);
+/* Before a command and behind it. */
+void vfu_remote_turn(struct vfu_session *session);
 
 #endif
