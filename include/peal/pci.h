@@ -461,6 +461,16 @@ PEAL_PUBLIC int peal_msi_set_owner(struct peal_msi *msi, const struct peal_vecto
 /* By the owner; a pending vector whose last mask this was is delivered, once, before it returns. */
 PEAL_PUBLIC void peal_msix_open(struct peal_msix *msix, unsigned vector, bool open);
 PEAL_PUBLIC void peal_msi_open(struct peal_msi *msi, unsigned vector, bool open);
+
+/*
+ * By the owner in deliver, when it finds that it had closed the vector: a raise that was already on
+ * its way is not lost but pends. Positive: it is open again, to be delivered after all; else what
+ * deliver returns.
+ */
+PEAL_PUBLIC int peal_msix_pend(struct peal_msix *msix, unsigned vector);
+PEAL_PUBLIC int peal_msi_pend(struct peal_msi *msi, unsigned vector);
+
+/* By the owner, too. */
 PEAL_PUBLIC void peal_msix_forget_masks(struct peal_msix *msix);
 
 /* ---- INTx ---- */

@@ -87,6 +87,12 @@ void peal_msix_open(struct peal_msix *msix, unsigned vector, bool open)
 	peal_mutex_unlock(&msix->vectors.mutex);
 }
 
+int peal_msix_pend(struct peal_msix *msix, unsigned vector)
+{
+	PEAL_ASSERT(vector < msix->vectors.count);
+	return pci_vectors_pend(&msix->vectors, vector, 0);
+}
+
 void peal_msix_forget_masks(struct peal_msix *msix)
 {
 	peal_mutex_lock(&msix->vectors.mutex);
@@ -116,4 +122,10 @@ void peal_msi_open(struct peal_msi *msi, unsigned vector, bool open)
 	PEAL_ASSERT(msi->vectors.owner);
 	pci_vectors_set_closed(&msi->vectors, vector, !open);
 	peal_mutex_unlock(&msi->vectors.mutex);
+}
+
+int peal_msi_pend(struct peal_msi *msi, unsigned vector)
+{
+	PEAL_ASSERT(vector < msi->vectors.count);
+	return pci_vectors_pend(&msi->vectors, vector, PCI_VECTORS_NOBODY);
 }

@@ -68,6 +68,16 @@ INLINE bool taker_of(const struct pci_vectors *vectors, unsigned vector, uint32_
 	       __atomic_load_n(&vectors->list[vector].state, __ATOMIC_RELAXED) == s;
 }
 
+/* A raise of a vector whose word S is masked. False: it is not S any more. */
+INLINE bool pend(struct pci_vector *v, uint32_t s)
+{
+	if (!__atomic_compare_exchange_n(&v->state, &s, s | PCI_VECTOR_PENDING, false,
+					 __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+		return false;
+	peal_count(s & PCI_VECTOR_PENDING ? &v->merged : &v->pended, 1);
+	return true;
+}
+
 /*
  * A message is sent only if the vector was unmasked while it was read: under a mask the guest
  * changes it register by register, and what is there in between is nobody's. NOBODY is the answer
@@ -86,11 +96,9 @@ INLINE int raise_checked(struct pci_vectors *vectors, unsigned vector, int nobod
 		if (s & PCI_VECTOR_UNUSED)
 			return nobody;
 		if (s & PCI_VECTOR_MASKED) {
-			if (!__atomic_compare_exchange_n(&v->state, &s, s | PCI_VECTOR_PENDING,
-							 false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
-				continue;
-			peal_count(s & PCI_VECTOR_PENDING ? &v->merged : &v->pended, 1);
-			return 0;
+			if (pend(v, s))
+				return 0;
+			continue;
 		}
 		if (s & PCI_VECTOR_NO_BUS) {
 			peal_count(&vectors->rare[vector].dropped, 1);
@@ -115,6 +123,22 @@ int pci_vectors_raise_checked(struct pci_vectors *vectors, unsigned vector)
 int pci_vectors_raise_slow(struct pci_vectors *vectors, unsigned vector)
 {
 	return raise_checked(vectors, vector, 0);
+}
+
+int pci_vectors_pend(struct pci_vectors *vectors, unsigned vector, int nobody)
+{
+	struct pci_vector *v = &vectors->list[vector];
+
+	for (;;) {
+		uint32_t s = __atomic_load_n(&v->state, __ATOMIC_ACQUIRE);
+
+		if (s & PCI_VECTOR_UNUSED)
+			return nobody;
+		if (!(s & PCI_VECTOR_MASKED))
+			return s & PCI_VECTOR_OWNED ? 1 : 0;
+		if (pend(v, s))
+			return 0;
+	}
 }
 
 bool pci_vectors_take_pending(struct pci_vectors *vectors, unsigned vector)

@@ -91,6 +91,9 @@ int pci_vectors_raise_slow(struct pci_vectors *vectors, unsigned vector);
 /* Likewise: its word is not the one any more. */
 #define PCI_VECTORS_CHANGED (-4097)
 int pci_vectors_raise_checked(struct pci_vectors *vectors, unsigned vector);
+/* A raise that came to the owner, who had closed the vector: it pends (0), or is in no use (NOBODY).
+ * 1: it is open again, and the owner's to deliver. */
+int pci_vectors_pend(struct pci_vectors *vectors, unsigned vector, int nobody);
 /* Clears the pending bit of a vector, whose raise is done again. False: it is not set any more. */
 bool pci_vectors_take_pending(struct pci_vectors *vectors, unsigned vector);
 int pci_vectors_count_answer(struct pci_vectors *vectors, unsigned vector, int answer);

@@ -254,7 +254,7 @@ static int loopback(struct peal_irqset *irqset, const struct irq_block *block)
 	if (!is_active(irqset))
 		return -EINVAL;
 	if (irq_block_bool(block, 0) && !(intx_state(irqset) & VIRTUAL))
-		(void)irq_signal(irqset, intx_vector(irqset), NULL);
+		(void)irq_signal(irqset, intx_vector(irqset));
 	return 0;
 }
 

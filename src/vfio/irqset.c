@@ -256,8 +256,19 @@ void irq_retire(struct peal_irqset *irqset, unsigned index, uint32_t start, uint
 
 int peal_irqset_raise(struct peal_irqset *irqset, unsigned index, unsigned vector)
 {
+	struct irq_vector *v;
+	unsigned parity;
+	void *trigger;
+
 	PEAL_ASSERT(index < PEAL_VFIO_IRQS && index != PEAL_VFIO_IRQ_INTX);
-	return irq_raise(irqset, index, vector);
+	if (peal_unlikely(vector >= irqset->config.count[index]))
+		return 0;
+	v = &irqset->vectors[index][vector];
+	trigger = irq_find(irqset, v, &parity);
+	if (peal_likely(trigger))
+		return irq_signal_in(irqset, v, trigger, parity);
+	peal_count(&v->missed, 1);
+	return 0;
 }
 
 /* ---- life ---- */

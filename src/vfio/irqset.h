@@ -104,28 +104,25 @@ IRQ_INLINE int irq_signal_in(struct peal_irqset *irqset, struct irq_vector *vect
 	return c->triggers->signal(c->triggers_user, trigger, &vector->out[parity]);
 }
 
-/* Signals the vector's trigger, if it has one: 1 or 0; that it has none is counted in MISSED. */
-IRQ_INLINE int irq_signal(struct peal_irqset *irqset, struct irq_vector *vector, uint64_t *missed)
+/* The vector's trigger, in a section that who signals it leaves; NULL, and in none: it has none. */
+IRQ_INLINE void *irq_find(struct peal_irqset *irqset, struct irq_vector *vector, unsigned *parity)
 {
-	unsigned parity = irq_enter(irqset, vector);
-	void *trigger = peal_epoch_load(&vector->trigger);
+	void *trigger;
 
-	if (peal_likely(trigger))
-		return irq_signal_in(irqset, vector, trigger, parity);
-	irq_take_back(vector, parity);
-	if (missed)
-		peal_count(missed, 1);
-	return 0;
+	*parity = irq_enter(irqset, vector);
+	trigger = peal_epoch_load(&vector->trigger);
+	if (peal_unlikely(!trigger))
+		irq_take_back(vector, *parity);
+	return trigger;
 }
 
-/* peal_irqset_raise() of one piece with who calls it. */
-IRQ_INLINE int irq_raise(struct peal_irqset *irqset, unsigned index, unsigned vector)
+/* Signals the vector's trigger, if it has one: 1 or 0. */
+IRQ_INLINE int irq_signal(struct peal_irqset *irqset, struct irq_vector *vector)
 {
-	struct irq_vector *v = &irqset->vectors[index][vector];
+	unsigned parity;
+	void *trigger = irq_find(irqset, vector, &parity);
 
-	if (peal_unlikely(vector >= irqset->config.count[index]))
-		return 0;
-	return irq_signal(irqset, v, &v->missed);
+	return peal_likely(trigger) ? irq_signal_in(irqset, vector, trigger, parity) : 0;
 }
 
 /* A trigger for FD in *RET; NULL for a negative one. */

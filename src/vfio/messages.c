@@ -216,7 +216,7 @@ static int loopback(struct peal_irqset *irqset, const struct irq_block *block)
 		return -EINVAL;
 	for (uint32_t i = block->start; i < end; i++) {
 		if (irq_block_bool(block, i - block->start))
-			(void)irq_signal(irqset, &irqset->vectors[block->index][i], NULL);
+			(void)irq_signal(irqset, &irqset->vectors[block->index][i]);
 	}
 	return 0;
 }

@@ -35,7 +35,7 @@ static int bare(struct peal_irqset *irqset, unsigned index, bool signal)
 	if (!vector->trigger)
 		return irqset->config.compat == PEAL_IRQSET_LINUX_4_6 ? 0 : -EINVAL;
 	if (signal)
-		(void)irq_signal(irqset, vector, NULL);
+		(void)irq_signal(irqset, vector);
 	else
 		set_trigger(irqset, index, NULL);
 	return 0;
@@ -57,6 +57,6 @@ int irq_single_trigger(struct peal_irqset *irqset, const struct irq_block *block
 	if (block->data == PEAL_VFIO_DATA_EVENTFD)
 		return set_fd(irqset, block->index, irq_block_fd(block, 0));
 	if (irq_block_bool(block, 0))
-		(void)irq_signal(irqset, irqset->vectors[block->index], NULL);
+		(void)irq_signal(irqset, irqset->vectors[block->index]);
 	return 0;
 }

@@ -78,6 +78,95 @@ static void closed_vector_pends_and_is_delivered_when_it_opens(void **state)
 	fixture_done(&f);
 }
 
+/* ---- an owner that had closed the vector when a raise came to it ---- */
+
+struct late {
+	struct peal_msix *msix;
+	struct peal_msi *msi; /* NULL: it is MSI-X */
+	bool reopens;
+	bool unuses;
+	bool opens; /* what pended comes from there */
+	unsigned delivered;
+	int pend; /* what it was told */
+};
+
+static void late_open(struct late *late, bool open)
+{
+	late->opens = true;
+	if (late->msi)
+		peal_msi_open(late->msi, 0, open);
+	else
+		peal_msix_open(late->msix, 0, open);
+	late->opens = false;
+}
+
+static int late_deliver(void *user, unsigned vector)
+{
+	struct late *late = user;
+
+	if (!late->opens)
+		late_open(late, late->reopens);
+	if (late->unuses)
+		peal_msix_unuse(late->msix, 0);
+	late->pend = late->msi ? peal_msi_pend(late->msi, vector)
+			       : peal_msix_pend(late->msix, vector);
+	late->delivered += late->pend > 0;
+	return late->pend > 0 ? 1 : late->pend;
+}
+
+static const struct peal_vector_owner late_ops = { .deliver = late_deliver };
+
+static void raise_that_finds_its_vector_just_closed_pends(void **state)
+{
+	struct late late = { 0 };
+	struct fixture f;
+
+	(void)state;
+	fixture_init_msix(&f, VECTORS);
+	late.msix = f.msix;
+	set_control(&f, MSIX_ENABLE);
+	assert_int_equal(peal_msix_set_owner(f.msix, &late_ops, &late), 0);
+	late_open(&late, true);
+	assert_int_equal(peal_msix_notify(f.msix, 0), 0);
+	assert_true(pba(&f, 0));
+	assert_int_equal(peal_msix_notify(f.msix, 0), 0);
+	assert_int_equal(counters(f.msix, 0).pended, 1);
+	assert_int_equal(counters(f.msix, 0).merged, 1);
+	assert_int_equal(late.delivered, 0);
+	late.reopens = true;
+	late_open(&late, true);
+	assert_int_equal(late.delivered, 1);
+	assert_false(pba(&f, 0));
+	/* Without owner it is nobody's. */
+	assert_int_equal(peal_msix_set_owner(f.msix, NULL, NULL), 0);
+	set_mask(&f, 0, false);
+	assert_int_equal(peal_msix_pend(f.msix, 0), 0);
+	assert_false(pba(&f, 0));
+	fixture_done(&f);
+}
+
+static void raise_that_finds_its_vector_open_again_is_delivered(void **state)
+{
+	struct late late = { .reopens = true };
+	struct fixture f;
+
+	(void)state;
+	fixture_init_msix(&f, VECTORS);
+	late.msix = f.msix;
+	set_control(&f, MSIX_ENABLE);
+	assert_int_equal(peal_msix_set_owner(f.msix, &late_ops, &late), 0);
+	peal_msix_open(f.msix, 0, true);
+	assert_int_equal(peal_msix_notify(f.msix, 0), 1);
+	assert_int_equal(late.delivered, 1);
+	assert_false(pba(&f, 0));
+	/* Nobody uses it any more: nothing pends. */
+	late.reopens = false;
+	late.unuses = true;
+	assert_int_equal(peal_msix_notify(f.msix, 0), 0);
+	assert_false(pba(&f, 0));
+	fixture_done(&f);
+}
+
 static void all_masks_of_the_guest_but_those_of_the_table_count(void **state)
 {
 	struct owner owner;
@@ -332,6 +421,7 @@ static void msi_has_an_owner_too(void **state)
 {
 	const struct peal_msi_config config = { .vectors = VECTORS, .maskable = true };
 	struct owner owner = { .answer = 1 };
+	struct late late = { 0 };
 	struct peal_msi *msi;
 	struct fixture f;
 	unsigned at;
@@ -369,6 +459,17 @@ static void msi_has_an_owner_too(void **state)
 	assert_int_equal(peal_msi_set_owner(msi, NULL, NULL), 0);
 	assert_int_equal(test_sink_count(&f.sink), 1);
 	assert_int_equal(test_sink_last(&f.sink)->data, 0x40);
+	/* One that had closed it. */
+	late.msi = msi;
+	assert_int_equal(peal_msi_set_owner(msi, &late_ops, &late), 0);
+	peal_msi_open(msi, 0, true);
+	assert_int_equal(peal_msi_notify(msi, 2), 0);
+	assert_true(peal_msi_is_pending(msi, 0));
+	late.reopens = true;
+	late_open(&late, true);
+	assert_int_equal(late.delivered, 1);
+	assert_int_equal(peal_msi_notify(msi, 2), 1);
+	assert_false(peal_msi_is_pending(msi, 0));
 	fixture_done(&f);
 }
 
@@ -377,6 +478,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(open_vector_goes_to_its_owner_by_number),
 		cmocka_unit_test(closed_vector_pends_and_is_delivered_when_it_opens),
+		cmocka_unit_test(raise_that_finds_its_vector_just_closed_pends),
+		cmocka_unit_test(raise_that_finds_its_vector_open_again_is_delivered),
 		cmocka_unit_test(all_masks_of_the_guest_but_those_of_the_table_count),
 		cmocka_unit_test(mask_bit_counts_from_the_first_write_to_its_entry),
 		cmocka_unit_test(write_across_two_entries_counts_for_both),

@@ -184,18 +184,48 @@ static const struct peal_irq_source_ops source_ops = {
 
 /* ---- as owner of the vectors, and as the bus ---- */
 
+/*
+ * A raise that was past the mask when the vector was closed finds no trigger: it pends, and comes
+ * with the next one. A vector that is open has a trigger, so this does not turn for long.
+ */
+static __attribute__((noinline)) int deliver_late(struct peal_vfio_function *vfio, unsigned index,
+						  unsigned vector)
+{
+	struct irq_vector *v = &vfio->irqset->vectors[index][vector];
+	unsigned parity;
+	void *trigger;
+
+	do {
+		int r = index == PEAL_VFIO_IRQ_MSIX
+				? peal_msix_pend(peal_pci_function_msix(vfio->function), vector)
+				: peal_msi_pend(peal_pci_function_msi(vfio->function), vector);
+
+		if (r <= 0)
+			return r;
+		trigger = irq_find(vfio->irqset, v, &parity);
+	} while (!trigger);
+	return irq_signal_in(vfio->irqset, v, trigger, parity);
+}
+
+/* Signalling is a jump, see struct peal_trigger_ops. */
+IRQ_INLINE int deliver(struct peal_vfio_function *vfio, unsigned index, unsigned vector)
+{
+	struct irq_vector *v = &vfio->irqset->vectors[index][vector];
+	unsigned parity;
+	void *trigger = irq_find(vfio->irqset, v, &parity);
+
+	return peal_likely(trigger) ? irq_signal_in(vfio->irqset, v, trigger, parity)
+				    : deliver_late(vfio, index, vector);
+}
+
 static int deliver_msix(void *user, unsigned vector)
 {
-	const struct peal_vfio_function *vfio = user;
-
-	return irq_raise(vfio->irqset, PEAL_VFIO_IRQ_MSIX, vector);
+	return deliver(user, PEAL_VFIO_IRQ_MSIX, vector);
 }
 
 static int deliver_msi(void *user, unsigned vector)
 {
-	const struct peal_vfio_function *vfio = user;
-
-	return irq_raise(vfio->irqset, PEAL_VFIO_IRQ_MSI, vector);
+	return deliver(user, PEAL_VFIO_IRQ_MSI, vector);
 }
 
 static const struct peal_vector_owner msix_owner = { .deliver = deliver_msix };
