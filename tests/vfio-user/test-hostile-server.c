@@ -44,6 +44,51 @@ static void agreements_that_are_none(void **state)
 	}
 }
 
+/* A twin socket that is none: nothing would end what waits in it. */
+static bool twin_variant(struct script *s, struct vfu_message *m)
+{
+	static const uint8_t reply[] = "\0\0\0\0{\"capabilities\":{\"twin_socket\":"
+				       "{\"supported\":true,\"fd_index\":0}}}";
+	int pair[2] = { -1, -1 };
+	int fd;
+
+	if (m->header.command != VFU_VERSION)
+		return honest(s, m);
+	switch (s->variant) {
+	case 0:
+		fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, 0);
+		break;
+	case 1:
+		fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+		break;
+	case 2:
+		fd = memfd_create("twin", MFD_CLOEXEC);
+		break;
+	default:
+		thread_assert(pipe2(pair, O_CLOEXEC) == 0);
+		fd = pair[0];
+	}
+	thread_assert(fd >= 0);
+	say(s, &m->header, 1, reply, sizeof(reply), &fd, 1);
+	thread_assert(close(fd) == 0);
+	if (pair[1] >= 0)
+		thread_assert(close(pair[1]) == 0);
+	return true;
+}
+
+static void twin_sockets_that_are_none(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		struct script s = { .answer = twin_variant, .variant = i };
+		struct peal_vfu_client *client = NULL;
+
+		assert_int_equal(start(&s, &client, 0), -EPROTO);
+		assert_null(client);
+		end(&s, NULL);
+	}
+}
+
 /* ---- what it says about the device ---- */
 
 static bool info_variant(struct script *s, struct vfu_message *m)
@@ -345,9 +390,10 @@ static void commands_for_what_was_not_shared(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		fds_test(agreements_that_are_none),      fds_test(devices_that_cannot_be),
-		fds_test(replies_that_make_no_sense),    fds_test(error_numbers_that_are_none),
-		fds_test(a_server_that_stops_answering), fds_test(commands_for_what_was_not_shared),
+		fds_test(agreements_that_are_none),         fds_test(twin_sockets_that_are_none),
+		fds_test(devices_that_cannot_be),           fds_test(replies_that_make_no_sense),
+		fds_test(error_numbers_that_are_none),      fds_test(a_server_that_stops_answering),
+		fds_test(commands_for_what_was_not_shared),
 	};
 
 	return cmocka_run_group_tests_name("vfio-user hostile server", tests, NULL, NULL);

@@ -240,6 +240,16 @@ static void *serve(void *user)
 
 /* ---- agreeing ---- */
 
+/* Of other sockets not all can be shut, and so not each wait be ended. */
+static bool is_stream(int fd)
+{
+	int domain = 0, type = 0;
+	socklen_t size = sizeof(int);
+
+	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_UNIX &&
+	       getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM;
+}
+
 /* The server's end of commands, if it opened one. */
 static int take_twin(struct peal_vfu_client *client)
 {
@@ -248,7 +258,7 @@ static int take_twin(struct peal_vfu_client *client)
 	if (!client->theirs.twin_socket)
 		return fds->count ? -EPROTO : 0;
 	if (client->config.flags & PEAL_VFU_NO_TWIN_SOCKET || !client->theirs.has_fd_index ||
-	    client->theirs.fd_index >= fds->count)
+	    client->theirs.fd_index >= fds->count || !is_stream(fds->fd[client->theirs.fd_index]))
 		return -EPROTO;
 	client->channel.ahead = true; /* the thread does not look at it */
 	return vfu_channel_init(&client->twin, client->config.host,
