@@ -479,12 +479,17 @@ static void out_of_memory_at_any_point(void **state)
 static void a_client_that_says_no_limit_has_the_default(void **state)
 {
 	const struct peal_vfu_server_config config = { .max_data_xfer_size = 4u << 20 };
+	struct vfu_capabilities said;
 	struct rig rig;
 
 	(void)state;
 	rig_init_config(&rig, &config);
 	rig_connect(&rig);
 	assert_int_equal(rig_version(&rig, 0, 0, NULL), 0);
+	assert_int_equal(vfu_capabilities_parse(&said, rig.message.payload + 4,
+						rig.message.size - 4),
+			 0);
+	assert_int_equal(said.max_data_xfer_size, 1u << 20);
 	assert_int_equal(rig_read(&rig, RIG_BAR, 0, (1u << 20) + 1), -E2BIG);
 	assert_int_equal(rig_read(&rig, RIG_BAR, 0, 1u << 20), -EINVAL); /* it is smaller */
 	rig_done(&rig);

@@ -228,9 +228,8 @@ void vfu_capabilities_answer(struct vfu_capabilities *ret, const struct vfu_capa
 	/* No more than they say of themselves: QEMU refuses a server that takes more than it. */
 	if (theirs->said_max_msg_fds)
 		ret->max_msg_fds = (uint32_t)lower(ours->max_msg_fds, theirs->max_msg_fds);
-	if (theirs->said_max_data_xfer_size)
-		ret->max_data_xfer_size =
-			lower(ours->max_data_xfer_size, theirs->max_data_xfer_size);
+	/* One limit for both directions, so who says none has the default in both. */
+	ret->max_data_xfer_size = lower(ours->max_data_xfer_size, theirs->max_data_xfer_size);
 	if (theirs->said_max_dma_maps)
 		ret->max_dma_maps = lower(ours->max_dma_maps, theirs->max_dma_maps);
 	/* A limit that the other side would take for another one has to be said all the same. */
