@@ -247,6 +247,36 @@ static void user_turns_msix_off_and_on(void **state)
 	device_free(d);
 }
 
+/* Neither another register nor a reset turns on what the user turned off. */
+static void what_the_user_turned_off_stays_off(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct device *d = device_new();
+		uint32_t at = (i ? d->msix_at : d->msi_at) + 2;
+		uint32_t on = i ? MSIX_ENABLE : MSI_ENABLE;
+
+		enable(&d->rig, i ? MSIX : MSI, 1);
+		config_write(d, at, 2, 0);
+		device_master(d);
+		assert_int_equal(config_read(d, at, 2) & on, 0);
+		assert_int_equal(i ? peal_msix_notify(d->msix, 0) : peal_msi_notify(d->msi, 0), 0);
+		assert_int_equal(events(d, 0), 0);
+		assert_int_equal(peal_vfio_reset(d->user), 0);
+		assert_int_equal(config_read(d, at, 2) & on, 0);
+		/* Until the user turns it on; and from then on a reset does not turn it off. */
+		config_write(d, at, 2, on);
+		assert_int_equal(peal_vfio_reset(d->user), 0);
+		assert_int_equal(config_read(d, at, 2) & on, on);
+		config_write(d, at, 2, 0);
+		assert_int_equal(set_none(&d->rig, TRIGGER, i ? MSIX : MSI, 0, 0), 0);
+		enable(&d->rig, i ? MSIX : MSI, 1);
+		assert_int_equal(peal_vfio_reset(d->user), 0);
+		assert_int_equal(config_read(d, at, 2) & on, on);
+		device_free(d);
+	}
+}
+
 static void without_bus_master_nothing_is_sent(void **state)
 {
 	struct device *d = device_new();
@@ -339,6 +369,31 @@ static void loaded_state_keeps_the_users_interrupts(void **state)
 	memset(d->rig.events, 0, sizeof(d->rig.events));
 	assert_int_equal(set_none(&d->rig, TRIGGER, INTX, 0, 1), 0);
 	assert_int_equal(events(d, 0), 0);
+	free(bytes);
+	device_free(d);
+}
+
+/* The user has enabled less here, and turned it off, before the state comes. */
+static void loaded_state_brings_no_more_messages_than_are_enabled(void **state)
+{
+	struct device *d = device_new();
+	size_t size = peal_pci_function_state_size(d->function);
+	uint8_t *bytes = malloc(size);
+
+	(void)state;
+	assert_non_null(bytes);
+	enable(&d->rig, MSI, 8);
+	assert_int_equal(peal_pci_function_save(d->function, bytes, size), 0);
+	assert_int_equal(set_none(&d->rig, TRIGGER, MSI, 0, 0), 0);
+	enable(&d->rig, MSI, 2);
+	config_write(d, d->msi_at + 2, 2, 0);
+	assert_int_equal(peal_vfio_function_load(d->vfio, bytes, size), 0);
+	assert_int_equal(config_read(d, d->msi_at + 2, 2) & 0x71, MSI_ENABLE | 1 << 4);
+	memset(d->rig.events, 0, sizeof(d->rig.events));
+	assert_int_equal(peal_msi_notify(d->msi, 7), 1);
+	assert_int_equal(events(d, 1), 1);
+	assert_int_equal(peal_vfio_reset(d->user), 0);
+	assert_int_equal(config_read(d, d->msi_at + 2, 2) & 0x71, MSI_ENABLE | 1 << 4);
 	free(bytes);
 	device_free(d);
 }
@@ -602,10 +657,12 @@ int main(void)
 		cmocka_unit_test(enabling_forgets_the_masks_of_before),
 		cmocka_unit_test(vector_without_trigger_pends),
 		cmocka_unit_test(user_turns_msix_off_and_on),
+		cmocka_unit_test(what_the_user_turned_off_stays_off),
 		cmocka_unit_test(without_bus_master_nothing_is_sent),
 		cmocka_unit_test(reset_keeps_the_enabled_interrupts),
 		cmocka_unit_test(reset_takes_interrupt_disable_back),
 		cmocka_unit_test(loaded_state_keeps_the_users_interrupts),
+		cmocka_unit_test(loaded_state_brings_no_more_messages_than_are_enabled),
 		cmocka_unit_test(msi_is_enabled_with_as_many_messages),
 		cmocka_unit_test(msi_grows_with_the_vectors_that_are_added),
 		cmocka_unit_test(msi_mask_register_counts),

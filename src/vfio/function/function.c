@@ -54,6 +54,7 @@ static void turn_on(struct peal_vfio_function *vfio)
 		control = (control & ~MSI_MULTIPLE) | MSI_ENABLE |
 			  vfio->multiple << MSI_MULTIPLE_SHIFT;
 	peal_pci_config_write(vfio->function, vfio->control_at[vfio->active], 2, control);
+	vfio->off = false;
 }
 
 static void turn_off(struct peal_vfio_function *vfio)
@@ -85,12 +86,10 @@ static void settle(struct peal_vfio_function *vfio, uint64_t offset, size_t size
 	if (vfio->active == PEAL_VFIO_IRQ_NONE)
 		return;
 	at = vfio->control_at[vfio->active];
-	if (!touches(offset, size, at, 2)) {
-		/* Not turned off by the user: this was a reset. */
-		if (!is_on(vfio))
-			turn_on(vfio);
-		return;
-	}
+	if (touches(offset, size, at, 2) || is_on(vfio))
+		vfio->off = !is_on(vfio);
+	else if (!vfio->off)
+		turn_on(vfio); /* not turned off by the user: this was a reset */
 	if (vfio->active == PEAL_VFIO_IRQ_MSI &&
 	    peal_field(read_control(vfio, PEAL_VFIO_IRQ_MSI), 6, 4) > vfio->multiple)
 		peal_pci_config_write(vfio->function, at, 2,

@@ -57,6 +57,7 @@ struct peal_vfio_function {
 	uint32_t control_at[PEAL_VFIO_IRQS];
 	unsigned active; /* MSI, MSIX or NONE */
 	unsigned multiple;
+	bool off;        /* the user's own write turned the active index off */
 	bool keep_masks; /* those of the table are of a user before */
 	/* Vectors that the irqset has open; closed all the same while stopped. */
 	uint32_t stopped; /* written under the mutex */
