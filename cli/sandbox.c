@@ -130,7 +130,7 @@ int sandbox_enter(void)
 
 int sandbox_enter(void)
 {
-	return -ENOTSUP;
+	return -ENOSYS;
 }
 
 #endif

@@ -5,8 +5,8 @@
 
 /*
  * From now on this process and its threads have only the system calls that serving a device takes;
- * others fail with EPERM. New privileges cannot be had any more. 0; -ENOTSUP: built without
- * libseccomp; -errno.
+ * others fail with EPERM. New privileges cannot be had any more. 0; -ENOSYS: built without
+ * libseccomp; -ENOTSUP: a filter from outside forbids seccomp(2); -errno.
  */
 int sandbox_enter(void);
 

@@ -395,7 +395,10 @@ static int enter_sandbox(const struct serve *s)
 	/* Where it cannot be had the user decides, who may have another one around. */
 	if (r < 0)
 		return cli_error(CLI_FAILED, "serve", "sandbox: %s; --no-sandbox goes without it",
-				 r == -ENOTSUP ? "built without libseccomp" : strerror(-r));
+				 r == -ENOSYS    ? "built without libseccomp"
+				 : r == -ENOTSUP ? "seccomp(2) is forbidden here (a unit has to "
+						   "have it in SystemCallFilter=)"
+						 : strerror(-r));
 	return CLI_OK;
 }
 

@@ -10,6 +10,7 @@ import subprocess
 
 from peal import PATIENCE, PEAL, Skip, case, environment, main, peal
 from served import Client, has_sandbox, path_of
+import systemd
 
 BUILD = os.path.dirname(os.path.abspath(PEAL))
 MODELS = {"blk": 0x1af4, "rng": 0x1af4, "bell": 0x1234}
@@ -126,6 +127,62 @@ def the_service_is_exposed_to_little(scratch):
         raise Skip("this systemd-analyze cannot look at a file")
     assert done.returncode == 0, text
     print("# " + text.strip().split("\n")[-1].encode("ascii", "ignore").decode())
+
+
+# A disk and a bell under systemd: started by their first clients, in a sandbox that holds, and
+# started again when they are killed.
+SCRIPT = """
+exec 2>errors
+systemctl start peal-serve@disk.socket peal-serve@bell.socket
+bell=vfio-user:/run/peal/bell.sock
+mkdir -p /var/lib/private/peal/disk
+truncate -s 4M /var/lib/private/peal/disk/disk.img
+show() { systemctl show -P $1 peal-serve@$2.service; }
+for name in disk bell; do
+	peal probe vfio-user:/run/peal/$name.sock >probe-$name
+	show ActiveState $name >state-$name
+	pid=$(show MainPID $name)
+	cat /proc/$pid/status >status-$name
+	[ /proc/$pid/ns/net -ef /proc/1/ns/net ] || echo own >net-$name
+done
+peal irq $bell ring --vectors=0-3 >rings
+systemctl kill -s KILL peal-serve@bell.service
+while [ "$(show NRestarts bell)" = 0 ]; do sleep 0.05; done
+peal irq $bell ring --vectors=0-3 >rings-again
+systemctl stop peal-serve@disk.socket peal-serve@disk.service peal-serve@bell.socket peal-serve@bell.service
+for name in disk bell; do
+	show Result $name >result-$name
+	show ActiveState $name >after-$name
+done
+ls /run/peal >left
+journalctl --no-pager -o cat -u 'peal-serve@*' >journal
+"""
+
+
+@case
+def under_systemd_the_units_serve(scratch):
+    if not has_sandbox():
+        raise Skip("built without libseccomp")
+    systemd.needs()
+    paths = installed(os.path.join(scratch, "root"))
+    files = {f"/etc/systemd/system/peal-serve@.{kind}": only(paths, f"/system/peal-serve@.{kind}")
+             for kind in ("service", "socket")}
+    files[bindir(paths, scratch) + "/peal"] = only(paths, "/bin/peal")
+    files["/usr/local/bin/peal"] = only(paths, "/bin/peal")
+    files["/etc/peal/serve/disk.conf"] = \
+        "MODEL=blk\nARGS=--disk=/var/lib/peal/disk/disk.img --queues=2\n"
+    files["/etc/peal/serve/bell.conf"] = "MODEL=bell\nARGS=--vectors=8\n"
+    said = systemd.container(scratch, files, SCRIPT)
+    for name, device in ("disk", "Virtio"), ("bell", "1234:be11"):
+        assert device in said["probe-" + name], said
+        assert said["state-" + name] == "active", said
+        status = dict(line.split(":\t", 1) for line in said["status-" + name].splitlines())
+        assert "0" not in status["Uid"].split() and status["NoNewPrivs"] == "1", status
+        assert int(status["CapEff"], 16) == 0 and status["Seccomp"] == "2", status
+        assert said["net-" + name] == "own", said
+        assert said["result-" + name] == "success" and said["after-" + name] == "inactive", said
+    assert said["rings"] == said["rings-again"] and "0-3" in said["rings"], said
+    assert said["left"] == "", said
 
 
 @case
