@@ -53,6 +53,11 @@ void vfu_remote_done(struct vfu_session *session)
 
 /* ---- replies ---- */
 
+static bool is_reply_to(const struct vfu_remote_wait *wait, const struct vfu_message *message)
+{
+	return wait->id == message->header.id && wait->command == message->header.command;
+}
+
 /* The data of a reply, if it is the one to WAIT. */
 static int take_reply(const struct vfu_remote_wait *wait, const struct vfu_message *message)
 {
@@ -102,7 +107,7 @@ bool vfu_remote_reply(struct vfu_session *session, const struct vfu_message *mes
 
 	(void)pthread_mutex_lock(&remote->mutex);
 	for (wait = remote->waits; wait; wait = wait->next) {
-		if (wait->id == message->header.id && wait->command == message->header.command) {
+		if (is_reply_to(wait, message)) {
 			finish(remote, wait, take_reply(wait, message));
 			break;
 		}
@@ -175,6 +180,35 @@ static int send_request(struct vfu_channel *channel, const struct vfu_remote_wai
 	return vfu_channel_send(channel, &out);
 }
 
+/* The reply on the twin socket, whatever others come before it. */
+static int receive_twin(struct vfu_session *session, const struct vfu_remote_wait *wait)
+{
+	struct vfu_message *message = &session->remote.message;
+	const int limit = session->twin.timeout;
+	uint64_t t = peal_clock_ns() / PEAL_NS_PER_MS;
+	const uint64_t end = limit < 0 ? UINT64_MAX : t + (uint64_t)limit;
+
+	for (;;) {
+		int r = vfu_channel_receive(&session->twin, message,
+					    limit < 0 ? -1 : (int)(end - t));
+
+		if (r < 0)
+			return r == -EAGAIN ? -ETIMEDOUT : r;
+		if ((message->header.flags & VFU_TYPE_MASK) == VFU_TYPE_COMMAND) {
+			r = -EPROTO; /* they do not belong there */
+		} else if (is_reply_to(wait, message)) {
+			return 0;
+		} else {
+			peal_count(&session->server->counters.unsolicited, 1);
+			t = peal_clock_ns() / PEAL_NS_PER_MS;
+			r = t < end ? 0 : -ETIMEDOUT;
+		}
+		vfu_fds_close(&message->fds);
+		if (r < 0)
+			return r;
+	}
+}
+
 /* With a socket of its own. The mutex is held. */
 static int ask_twin(struct vfu_session *session, const struct vfu_remote_wait *wait,
 		    const void *data)
@@ -183,17 +217,13 @@ static int ask_twin(struct vfu_session *session, const struct vfu_remote_wait *w
 	int r = send_request(&session->twin, wait, data);
 
 	if (r == 0)
-		r = vfu_channel_receive(&session->twin, message, session->twin.timeout);
+		r = receive_twin(session, wait);
 	if (r < 0) {
 		vfu_channel_shut(&session->twin);
 		vfu_channel_shut(&session->channel);
 		return -EIO;
 	}
-	if ((message->header.flags & VFU_TYPE_MASK) == VFU_TYPE_REPLY &&
-	    message->header.id == wait->id && message->header.command == wait->command)
-		r = take_reply(wait, message);
-	else
-		r = -EPROTO;
+	r = take_reply(wait, message);
 	vfu_fds_close(&message->fds);
 	return r;
 }
