@@ -25,6 +25,7 @@
 
 #define FIRST_ROOM 4096u
 #define PARTS      3
+#define SMALL      256u     /* bytes that are copied together sooner than sent in parts */
 #define YIELD_NS   1000000u /* a poll looks so long before it lets others run */
 
 /* ---- descriptors ---- */
@@ -370,10 +371,10 @@ static void attach(struct msghdr *msg, char *control, const struct vfu_out *out)
 	memcpy(CMSG_DATA(c), out->fds, out->nfds * sizeof(int));
 }
 
-/* Takes N sent bytes off the front of PARTS. */
-static void advance(struct iovec *parts, size_t n)
+/* Takes N sent bytes off the front of the COUNT PARTS. */
+static void advance(struct iovec *parts, size_t count, size_t n)
 {
-	for (unsigned i = 0; i < PARTS; i++) {
+	for (size_t i = 0; i < count; i++) {
 		size_t part = parts[i].iov_len < n ? parts[i].iov_len : n;
 
 		if (!part) /* there may be nothing, at NULL */
@@ -385,12 +386,22 @@ static void advance(struct iovec *parts, size_t n)
 }
 
 /* LEFT bytes, of which so many are left when it fails. */
+/* One piece that goes alone needs no msghdr, which the kernel would have to fetch. */
+static ssize_t send_some(struct vfu_channel *channel, const struct msghdr *msg)
+{
+	const int flags = MSG_NOSIGNAL | MSG_DONTWAIT;
+
+	if (msg->msg_iovlen == 1 && !msg->msg_control)
+		return send(channel->fd, msg->msg_iov->iov_base, msg->msg_iov->iov_len, flags);
+	return sendmsg(channel->fd, msg, flags);
+}
+
 static int send_parts(struct vfu_channel *channel, struct msghdr *msg, size_t *left)
 {
 	uint64_t deadline = 0;
 
 	while (*left) {
-		ssize_t n = sendmsg(channel->fd, msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+		ssize_t n = send_some(channel, msg);
 
 		if (n < 0) {
 			int r;
@@ -408,9 +419,22 @@ static int send_parts(struct vfu_channel *channel, struct msghdr *msg, size_t *l
 		msg->msg_control = NULL;
 		msg->msg_controllen = 0;
 		*left -= (size_t)n;
-		advance(msg->msg_iov, (size_t)n);
+		advance(msg->msg_iov, msg->msg_iovlen, (size_t)n);
 	}
 	return 0;
+}
+
+/* Makes one piece at BYTES of PARTS, which are small. */
+static void gather(struct iovec *parts, uint8_t *bytes)
+{
+	size_t size = 0;
+
+	for (unsigned i = 0; i < PARTS; i++) {
+		if (parts[i].iov_len) /* there may be nothing, at NULL */
+			memcpy(bytes + size, parts[i].iov_base, parts[i].iov_len);
+		size += parts[i].iov_len;
+	}
+	parts[0] = (struct iovec){ .iov_base = bytes, .iov_len = size };
 }
 
 int vfu_channel_send(struct vfu_channel *channel, const struct vfu_out *out)
@@ -427,10 +451,15 @@ int vfu_channel_send(struct vfu_channel *channel, const struct vfu_out *out)
 	};
 	struct msghdr msg = { .msg_iov = parts, .msg_iovlen = PARTS };
 	size_t size = sizeof(header) + out->fixed_size + out->data_size, left = size;
+	uint8_t small[SMALL];
 	int r;
 
 	PEAL_ASSERT(out->nfds <= VFU_FDS_MAX && size <= UINT32_MAX);
 	header.size = (uint32_t)size;
+	if (size <= sizeof(small)) {
+		gather(parts, small);
+		msg.msg_iovlen = 1;
+	}
 	attach(&msg, control.bytes, out);
 	(void)pthread_mutex_lock(&channel->send_mutex);
 	r = send_parts(channel, &msg, &left);
