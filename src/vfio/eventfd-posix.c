@@ -13,8 +13,9 @@
  * aio and io_uring cost more than the write). Who sleeps so is woken by trigger_unblock().
  *
  * Watchers are in an epoll instance that a thread of their own waits for; it knows them by number,
- * because it may come with an event of one that is gone. Lock order: the mutex is held while fire
- * is called, which takes none.
+ * because it may come with an event of one that is gone. The mutex is a leaf: fire is called without
+ * it, as it may take as long as its user likes; who takes the watcher away waits for that, others
+ * do not.
  *
  * That a watcher's last other descriptor was closed cannot be seen here: the duplicate keeps the
  * eventfd open. It goes with its INTx index.
@@ -22,6 +23,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -47,11 +49,13 @@ struct watcher {
 
 struct peal_eventfds {
 	pthread_mutex_t mutex;
+	pthread_cond_t fired;
 	pthread_t thread;
 	int epoll; /* -1: no watcher yet, no thread */
 	int stop;
 	uint64_t numbers; /* given to watchers; 0 is the stop */
 	struct watcher *watchers;
+	const struct watcher *firing; /* by the thread */
 };
 
 /* ---- descriptors ---- */
@@ -193,6 +197,33 @@ static void trigger_unblock(void *user, void *trigger)
 		(void)take(fd);
 }
 
+/* The watcher of a number, if it is still there and was signalled. Under the mutex. */
+static struct watcher *take_watcher(const struct peal_eventfds *eventfds, uint64_t number)
+{
+	struct watcher *w = eventfds->watchers;
+
+	while (w && w->number != number)
+		w = w->next;
+	return w && take(w->fd) ? w : NULL;
+}
+
+static void fire_watcher(struct peal_eventfds *eventfds, uint64_t number)
+{
+	struct watcher *w;
+
+	(void)pthread_mutex_lock(&eventfds->mutex);
+	w = take_watcher(eventfds, number);
+	eventfds->firing = w;
+	(void)pthread_mutex_unlock(&eventfds->mutex);
+	if (!w)
+		return;
+	w->fire(w->argument, false);
+	(void)pthread_mutex_lock(&eventfds->mutex);
+	eventfds->firing = NULL;
+	(void)pthread_cond_broadcast(&eventfds->fired);
+	(void)pthread_mutex_unlock(&eventfds->mutex);
+}
+
 static void *watch_thread(void *argument)
 {
 	struct peal_eventfds *eventfds = argument;
@@ -206,12 +237,7 @@ static void *watch_thread(void *argument)
 		PEAL_ASSERT(n == 1);
 		if (event.data.u64 == 0)
 			return NULL;
-		(void)pthread_mutex_lock(&eventfds->mutex);
-		for (struct watcher *w = eventfds->watchers; w; w = w->next) {
-			if (w->number == event.data.u64 && take(w->fd))
-				w->fire(w->argument, false);
-		}
-		(void)pthread_mutex_unlock(&eventfds->mutex);
+		fire_watcher(eventfds, event.data.u64);
 	}
 }
 
@@ -232,6 +258,19 @@ static void stop_thread(struct peal_eventfds *eventfds)
 	eventfds->epoll = -1;
 }
 
+/* Signals are for the threads of the program. */
+static int create_thread(struct peal_eventfds *eventfds)
+{
+	sigset_t all, before;
+	int error;
+
+	(void)sigfillset(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
+	error = pthread_create(&eventfds->thread, NULL, watch_thread, eventfds);
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return -error;
+}
+
 /* Under the mutex. */
 static int start_thread(struct peal_eventfds *eventfds)
 {
@@ -246,7 +285,7 @@ static int start_thread(struct peal_eventfds *eventfds)
 	if (r == 0)
 		r = poller_add(eventfds, eventfds->stop, 0);
 	if (r == 0)
-		r = -pthread_create(&eventfds->thread, NULL, watch_thread, eventfds);
+		r = create_thread(eventfds);
 	if (r < 0)
 		stop_thread(eventfds);
 	return r;
@@ -300,15 +339,19 @@ static void unwatch(void *user, void *watcher)
 {
 	struct peal_eventfds *eventfds = user;
 	struct watcher *w = watcher, **at;
+	bool last;
 
 	(void)pthread_mutex_lock(&eventfds->mutex);
 	for (at = &eventfds->watchers; *at != w; at = &(*at)->next)
 		;
 	*at = w->next;
 	(void)epoll_ctl(eventfds->epoll, EPOLL_CTL_DEL, w->fd, NULL);
-	if (take(w->fd))
-		w->fire(w->argument, false);
+	while (eventfds->firing == w)
+		(void)pthread_cond_wait(&eventfds->fired, &eventfds->mutex);
+	last = take(w->fd);
 	(void)pthread_mutex_unlock(&eventfds->mutex);
+	if (last)
+		w->fire(w->argument, false);
 	(void)close(w->fd);
 	free(w);
 }
@@ -340,6 +383,11 @@ int peal_eventfds_new(struct peal_eventfds **ret)
 		return -ENOMEM;
 	*eventfds = (struct peal_eventfds){ .epoll = -1, .stop = -1 };
 	error = pthread_mutex_init(&eventfds->mutex, NULL);
+	if (error == 0) {
+		error = pthread_cond_init(&eventfds->fired, NULL);
+		if (error)
+			(void)pthread_mutex_destroy(&eventfds->mutex);
+	}
 	if (error) {
 		free(eventfds);
 		return -error;
@@ -362,6 +410,7 @@ void peal_eventfds_free(struct peal_eventfds *eventfds)
 		(void)pthread_join(eventfds->thread, NULL);
 	}
 	stop_thread(eventfds);
+	(void)pthread_cond_destroy(&eventfds->fired);
 	(void)pthread_mutex_destroy(&eventfds->mutex);
 	free(eventfds);
 }

@@ -3,6 +3,10 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
+#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
@@ -301,6 +305,124 @@ static void unmask_right_before_removal_is_not_lost(void **state)
 	(void)close(resample);
 }
 
+/* ---- the thread that waits for watchers ---- */
+
+struct slow {
+	struct peal_eventfds *eventfds;
+	sem_t entered;
+	sem_t go_on;
+	void *watcher;
+	uint32_t fired;
+	uint32_t gone;
+};
+
+static void slow_fire(void *argument, bool closed)
+{
+	struct slow *slow = argument;
+
+	thread_assert(!closed);
+	(void)__atomic_fetch_add(&slow->fired, 1, __ATOMIC_SEQ_CST);
+	thread_assert(sem_post(&slow->entered) == 0);
+	while (sem_wait(&slow->go_on) < 0)
+		;
+	/* Who takes the watcher away waits. */
+	thread_assert(!__atomic_load_n(&slow->gone, __ATOMIC_SEQ_CST));
+}
+
+static void count_fire(void *argument, bool closed)
+{
+	thread_assert(!closed);
+	(void)__atomic_fetch_add((uint32_t *)argument, 1, __ATOMIC_SEQ_CST);
+}
+
+static void *slow_unwatch(void *user)
+{
+	struct slow *slow = user;
+
+	peal_eventfds_ops()->unwatch(slow->eventfds, slow->watcher);
+	__atomic_store_n(&slow->gone, 1, __ATOMIC_SEQ_CST);
+	return NULL;
+}
+
+/* Its user is held up, say: users of others are not. */
+static void a_watcher_that_takes_long_holds_up_itself(void **state)
+{
+	const struct peal_trigger_ops *ops = peal_eventfds_ops();
+	int a = eventfd(0, 0), b = eventfd(0, 0);
+	struct slow slow = { 0 };
+	const uint64_t one = 1;
+	uint32_t fired = 0;
+	pthread_t thread;
+	void *other;
+
+	(void)state;
+	assert_int_equal(sem_init(&slow.entered, 0, 0), 0);
+	assert_int_equal(sem_init(&slow.go_on, 0, 0), 0);
+	assert_int_equal(peal_eventfds_new(&slow.eventfds), 0);
+	assert_int_equal(ops->watch(slow.eventfds, a, slow_fire, &slow, &slow.watcher), 0);
+	assert_int_equal(write(a, &one, sizeof(one)), sizeof(one));
+	while (sem_wait(&slow.entered) < 0)
+		;
+	assert_int_equal(ops->watch(slow.eventfds, b, count_fire, &fired, &other), 0);
+	assert_int_equal(write(b, &one, sizeof(one)), sizeof(one));
+	ops->unwatch(slow.eventfds, other);
+	assert_int_equal(fired, 1);
+	assert_int_equal(pthread_create(&thread, NULL, slow_unwatch, &slow), 0);
+	for (unsigned i = 0; i < 100; i++)
+		(void)sched_yield();
+	assert_int_equal(sem_post(&slow.go_on), 0);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_int_equal(slow.fired, 1);
+	peal_eventfds_free(slow.eventfds);
+	(void)sem_destroy(&slow.entered);
+	(void)sem_destroy(&slow.go_on);
+	(void)close(a);
+	(void)close(b);
+}
+
+static uint32_t handled;
+
+static void handle(int signal)
+{
+	(void)signal;
+	(void)__atomic_fetch_add(&handled, 1, __ATOMIC_SEQ_CST);
+}
+
+/* A program waits for its signals in a thread of its choice. */
+static void signals_are_for_the_threads_of_the_program(void **state)
+{
+	const struct peal_trigger_ops *ops = peal_eventfds_ops();
+	const struct sigaction action = { .sa_handler = handle };
+	struct sigaction before;
+	struct peal_eventfds *eventfds;
+	const uint64_t one = 1;
+	int fd = eventfd(0, 0), got;
+	uint32_t fired = 0;
+	sigset_t set, mask;
+	void *watcher;
+
+	(void)state;
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGUSR1);
+	assert_int_equal(sigaction(SIGUSR1, &action, &before), 0);
+	assert_int_equal(peal_eventfds_new(&eventfds), 0);
+	assert_int_equal(ops->watch(eventfds, fd, count_fire, &fired, &watcher), 0);
+	assert_int_equal(pthread_sigmask(SIG_BLOCK, &set, &mask), 0);
+	assert_int_equal(kill(getpid(), SIGUSR1), 0);
+	/* The thread does something, so that it would have had it. */
+	assert_int_equal(write(fd, &one, sizeof(one)), sizeof(one));
+	while (!__atomic_load_n(&fired, __ATOMIC_SEQ_CST))
+		(void)sched_yield();
+	assert_int_equal(sigwait(&set, &got), 0);
+	assert_int_equal(got, SIGUSR1);
+	assert_int_equal(handled, 0);
+	assert_int_equal(pthread_sigmask(SIG_SETMASK, &mask, NULL), 0);
+	assert_int_equal(sigaction(SIGUSR1, &before, NULL), 0);
+	ops->unwatch(eventfds, watcher);
+	peal_eventfds_free(eventfds);
+	(void)close(fd);
+}
+
 static void running_out_of_descriptors_is_an_error(void **state)
 {
 	int fd = eventfd(0, 0), hoard[64];
@@ -343,6 +465,8 @@ int main(void)
 		cmocka_unit_test(many_vectors_leave_no_descriptor),
 		cmocka_unit_test(resample_eventfd_unmasks),
 		cmocka_unit_test(unmask_right_before_removal_is_not_lost),
+		cmocka_unit_test(a_watcher_that_takes_long_holds_up_itself),
+		cmocka_unit_test(signals_are_for_the_threads_of_the_program),
 		cmocka_unit_test(running_out_of_descriptors_is_an_error),
 	};
 

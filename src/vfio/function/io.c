@@ -6,7 +6,7 @@
  * stopped a ring is remembered; io_stop looks once at all of them, so a ring that was made before it
  * has been carried out when it returns.
  *
- * A ring takes no lock here, as it comes with that of the triggers held.
+ * A ring takes no lock here, as who takes its watcher away waits for it under the mutex.
  */
 #include "function.h"
 
