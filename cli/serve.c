@@ -6,7 +6,6 @@
  * SIGTERM and SIGINT end the program cleanly, SIGUSR1 prints the statistics.
  */
 #include <errno.h>
-#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -25,6 +24,7 @@
 #include "model.h"
 #include "options.h"
 #include "sandbox.h"
+#include "serve-output.h"
 #include "serve-socket.h"
 
 #define MEMORY_DISK (UINT64_C(64) << 20)
@@ -44,6 +44,7 @@ struct serve {
 	struct peal_vfio_function *vfio;
 	struct peal_vfu_server *server;
 	struct serve_socket socket;
+	struct serve_output output;
 	pthread_t signals;
 	bool over; /* nothing is to be taken any more */
 };
@@ -210,80 +211,74 @@ static json_t *statistics(struct serve *s)
 			 "interrupts", interrupts(peal_vfio_function_irqset(s->vfio)));
 }
 
-static void print_member(const char *name, const json_t *value)
+static void print_member(FILE *to, const char *name, const json_t *value)
 {
 	if (json_is_integer(value))
-		printf("  %-14s %12lld\n", name, (long long)json_integer_value(value));
+		fprintf(to, "  %-14s %12lld\n", name, (long long)json_integer_value(value));
 }
 
-static void print_text(json_t *all)
+static void print_text(FILE *to, json_t *all)
 {
 	const char *name;
 	json_t *value;
 	size_t i;
 
-	printf("statistics of %s\n", json_string_value(json_object_get(all, "model")));
-	json_object_foreach(all, name, value) print_member(name, value);
-	json_object_foreach(json_object_get(all, "device"), name, value) print_member(name, value);
+	fprintf(to, "statistics of %s\n", json_string_value(json_object_get(all, "model")));
+	json_object_foreach(all, name, value) print_member(to, name, value);
+	json_object_foreach(json_object_get(all, "device"), name, value)
+		print_member(to, name, value);
 	json_array_foreach(json_object_get(all, "interrupts"), i, value)
-		printf("  %s %lld: %lld signalled, %lld missed\n",
-		       json_string_value(json_object_get(value, "index")),
-		       (long long)json_integer_value(json_object_get(value, "vector")),
-		       (long long)json_integer_value(json_object_get(value, "signalled")),
-		       (long long)json_integer_value(json_object_get(value, "missed")));
+		fprintf(to, "  %s %lld: %lld signalled, %lld missed\n",
+			json_string_value(json_object_get(value, "index")),
+			(long long)json_integer_value(json_object_get(value, "vector")),
+			(long long)json_integer_value(json_object_get(value, "signalled")),
+			(long long)json_integer_value(json_object_get(value, "missed")));
 }
 
-/* Takes OBJECT over. One line, as a whole. */
-static void print_json(json_t *object)
+/* One line. */
+static void print_json(FILE *to, const json_t *object)
 {
-	if (object && json_dumpf(object, stdout, JSON_COMPACT) == 0)
-		putchar('\n');
-	json_decref(object);
-}
-
-/*
- * Who has started the server may read the first line and close the pipe: that is not a failure. A
- * full disk is.
- */
-static void forgive_closed_pipe(void)
-{
-	struct pollfd p = { .fd = STDOUT_FILENO, .events = POLLOUT };
-
-	(void)fflush(stdout);
-	if (ferror(stdout) && poll(&p, 1, 0) == 1 && p.revents & POLLERR)
-		clearerr(stdout);
+	if (object && json_dumpf(object, to, JSON_COMPACT) == 0)
+		fputc('\n', to);
 }
 
 static void print_statistics(struct serve *s)
 {
 	json_t *all = statistics(s);
+	FILE *to = serve_output_begin(&s->output);
 
-	if (all && !s->o.json)
-		print_text(all);
-	if (s->o.json)
-		print_json(all);
-	else
-		json_decref(all);
-	forgive_closed_pipe();
+	if (to && all && !s->o.json)
+		print_text(to, all);
+	else if (to)
+		print_json(to, all);
+	if (to)
+		serve_output_end(&s->output);
+	json_decref(all);
 }
 
-static void print_ready(const struct serve *s)
+static void print_ready(struct serve *s)
 {
 	const char *where = s->o.socket_path;
+	FILE *to = serve_output_begin(&s->output);
 	char fd[32];
 
+	if (!to)
+		return;
 	if (!where) {
 		(void)snprintf(fd, sizeof(fd), "descriptor %d", s->socket.fd);
 		where = fd;
 	}
 	if (s->o.json) {
-		print_json(json_pack("{s:s,s:s,s:o,s:i}", "event", "ready", "model",
-				     cli_model_names[s->o.model], "socket", json_text(where), "pid",
-				     (int)getpid()));
+		json_t *ready = json_pack("{s:s,s:s,s:o,s:i}", "event", "ready", "model",
+					  cli_model_names[s->o.model], "socket", json_text(where),
+					  "pid", (int)getpid());
+
+		print_json(to, ready);
+		json_decref(ready);
 	} else {
-		printf("%s is ready at %s\n", cli_model_names[s->o.model], where);
+		fprintf(to, "%s is ready at %s\n", cli_model_names[s->o.model], where);
 	}
-	forgive_closed_pipe();
+	serve_output_end(&s->output);
 }
 
 /* ---- signals ---- */
@@ -430,7 +425,9 @@ static void allow_descriptors(void)
 
 int serve_main(int argc, char **argv)
 {
-	struct serve s = { .o = { .fd = SERVE_SOCKET_NO_FD }, .socket = { .fd = -1 } };
+	struct serve s = { .o = { .fd = SERVE_SOCKET_NO_FD },
+			   .socket = { .fd = -1 },
+			   .output = SERVE_OUTPUT_INIT };
 	sigset_t set;
 	int r = parse(&s.o, argc, argv);
 
@@ -459,5 +456,5 @@ int serve_main(int argc, char **argv)
 		}
 	}
 	take_down(&s);
-	return r;
+	return serve_output_check(&s.output, r);
 }

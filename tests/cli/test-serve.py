@@ -525,4 +525,22 @@ def output_that_is_lost_is_told_at_the_end(scratch):
     assert done.returncode == 1, done
 
 
+@case
+def a_reader_who_does_not_read_does_not_keep_it(scratch):
+    path = path_of(scratch)
+    process = started(path, "")
+    assert b"ready" in process.stdout.readline()
+    fd = os.open(f"/proc/self/fd/{process.stdout.fileno()}", os.O_WRONLY | os.O_NONBLOCK)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(fd, b"x" * 4096)
+    os.close(fd)
+    process.send_signal(signal.SIGUSR1)
+    process.terminate()
+    assert process.wait(timeout=PATIENCE) == 1
+    assert process.stderr.read() == b"peal serve: nobody reads the output\n"
+    assert not process.stdout.read().strip(b"x")
+    assert not os.path.exists(path)
+
+
 main()
