@@ -123,8 +123,10 @@ static inline int peal_trigger_leave(uint64_t *left)
  * watch: calls FIRE(ARGUMENT, false) whenever FD was signalled, also before the call, and takes the
  *	signal; FIRE(ARGUMENT, true) when its last descriptor was closed, if that can be known.
  *	Errors as get. NULL: -ENOTSUP for unmask watchers. FIRE may be called in any thread, also from
- *	inside watch and unwatch, and takes no lock that these are called with.
+ *	inside watch, unwatch and flush, several at once, and takes no lock that these are called with.
  * unwatch: a signal that was made before is still taken; FIRE is not called any more on return.
+ * flush: signals that were made before have been taken on return, and who FIRE was called for before
+ *	has come out of it. NULL: for unmask watchers alone.
  * create: a new descriptor of events, or -errno; destroy closes it. NULL: none can be made.
  * bypass_add: offers the trigger of a vector to whoever can deliver without it (KVM irqfd): a
  *	producer {TRIGGER, INDEX, VECTOR}. A refusal (-errno) is counted and not an error.
@@ -138,6 +140,7 @@ struct peal_trigger_ops {
 	int (*watch)(void *user, int fd, void (*fire)(void *argument, bool closed), void *argument,
 		     void **ret);
 	void (*unwatch)(void *user, void *watcher);
+	void (*flush)(void *user, void *watcher);
 	int (*bypass_add)(void *user, void *trigger, unsigned index, unsigned vector);
 	void (*bypass_remove)(void *user, void *trigger, unsigned index, unsigned vector);
 	int (*create)(void *user);

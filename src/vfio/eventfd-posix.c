@@ -334,6 +334,27 @@ static int watch(void *user, int fd, void (*fire)(void *argument, bool closed), 
 	return 0;
 }
 
+/* Takes a signal that the thread has not seen yet, and lets it come out with what it has. */
+static bool take_last(struct peal_eventfds *eventfds, const struct watcher *w)
+{
+	while (eventfds->firing == w)
+		(void)pthread_cond_wait(&eventfds->fired, &eventfds->mutex);
+	return take(w->fd);
+}
+
+static void flush(void *user, void *watcher)
+{
+	struct peal_eventfds *eventfds = user;
+	const struct watcher *w = watcher;
+	bool last;
+
+	(void)pthread_mutex_lock(&eventfds->mutex);
+	last = take_last(eventfds, w);
+	(void)pthread_mutex_unlock(&eventfds->mutex);
+	if (last)
+		w->fire(w->argument, false);
+}
+
 /* A signal that the thread has not seen yet is not lost. */
 static void unwatch(void *user, void *watcher)
 {
@@ -346,9 +367,7 @@ static void unwatch(void *user, void *watcher)
 		;
 	*at = w->next;
 	(void)epoll_ctl(eventfds->epoll, EPOLL_CTL_DEL, w->fd, NULL);
-	while (eventfds->firing == w)
-		(void)pthread_cond_wait(&eventfds->fired, &eventfds->mutex);
-	last = take(w->fd);
+	last = take_last(eventfds, w);
 	(void)pthread_mutex_unlock(&eventfds->mutex);
 	if (last)
 		w->fire(w->argument, false);
@@ -424,6 +443,7 @@ const struct peal_trigger_ops *peal_eventfds_ops(void)
 		.unblock = trigger_unblock,
 		.watch = watch,
 		.unwatch = unwatch,
+		.flush = flush,
 		.create = create,
 		.destroy = destroy,
 	};

@@ -175,6 +175,38 @@ static void rings_are_not_lost_when_the_device_stops(void **state)
 	}
 }
 
+/* Stopping takes nothing that the host may not have. */
+static void a_host_without_descriptors_can_stop_the_device(void **state)
+{
+	struct peal_vfio_io_fd list[ROOM];
+	struct peal_vfio_device *direct;
+	struct rlimit limit, low;
+	struct bells b;
+
+	(void)state;
+	bells_init(&b, 10);
+	served_enable_msix(&b.served[0], 10);
+	direct = peal_vfio_function_device(b.served[0].vfio);
+	assert_int_equal(get(direct, PEAL_BELL_BAR, list), 10);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	low = limit;
+	low.rlim_cur = 3;
+	for (unsigned round = 1; round < 4; round++) {
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+		assert_int_equal(peal_vfio_mig_set_state(direct, PEAL_VFIO_MIG_STOP), 0);
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+		assert_int_equal(peal_vfio_mig_set_state(direct, PEAL_VFIO_MIG_RUNNING), 0);
+		for (unsigned v = 0; v < 10; v++) {
+			ring(list[v].fd);
+			served_wait(&b.served[0], v);
+			assert_int_equal(peal_bell_rings(b.bells[0], v), round);
+		}
+	}
+	/* The server closes them, see above. */
+	(void)bell_read(&b.served[0], PEAL_BELL_ID);
+	bells_done(&b);
+}
+
 /* ---- who has them ---- */
 
 /* A client that kept a descriptor rings for nobody. */
@@ -329,6 +361,7 @@ int main(void)
 		fds_test(other_regions_have_none),
 		fds_test(there_are_as_many_as_a_message_carries),
 		fds_test(rings_are_not_lost_when_the_device_stops),
+		fds_test(a_host_without_descriptors_can_stop_the_device),
 		fds_test(descriptors_go_with_their_client),
 		fds_test(release_gives_all_of_them_back),
 		fds_test(descriptors_that_cannot_be_had),

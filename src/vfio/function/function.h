@@ -19,7 +19,7 @@
 /* A doorbell with a descriptor. */
 struct vfio_door {
 	struct peal_vfio_function *vfio;
-	void *watcher; /* NULL: nobody looks */
+	void *watcher;
 	uint32_t index;
 	int fd;
 	uint32_t rung; /* while the device was stopped */
@@ -95,8 +95,8 @@ int vfio_function_dma_log_report(struct peal_vfio_device *device,
 int vfio_function_io_fds(struct peal_vfio_device *device, unsigned index,
 			 struct peal_vfio_io_fd *list, unsigned room, unsigned *count);
 void vfio_function_io_release(struct peal_vfio_device *device);
-/* Rings that were made before are carried out on return, later ones wait. -errno: not stopped. */
-int vfio_function_io_stop(struct peal_vfio_function *vfio);
+/* Rings that were made before are carried out on return, later ones wait. */
+void vfio_function_io_stop(struct peal_vfio_function *vfio);
 void vfio_function_io_start(struct peal_vfio_function *vfio);
 
 #endif

@@ -3,8 +3,8 @@
  * Event descriptors for the doorbells of a function: a signal is a write of the doorbell.
  *
  * They are made when they are asked for first and stay until they are released. While the device is
- * stopped a ring is remembered; io_stop looks once at all of them, so a ring that was made before it
- * has been carried out when it returns.
+ * stopped a ring is remembered; io_stop looks once at all of them and carries out what there was, so
+ * a ring that was made before it has been carried out when it returns.
  *
  * A ring takes no lock here, as who takes its watcher away waits for it under the mutex.
  */
@@ -17,8 +17,10 @@
 
 static bool get_doorbells(const struct peal_vfio_function *vfio, struct peal_pci_doorbells *ret)
 {
-	if (!vfio->ops || !vfio->ops->doorbells || !vfio->triggers->create ||
-	    !vfio->triggers->watch)
+	const struct peal_trigger_ops *triggers = vfio->triggers;
+
+	if (!vfio->ops || !vfio->ops->doorbells || !triggers->create || !triggers->watch ||
+	    !triggers->flush)
 		return false;
 	vfio->ops->doorbells(vfio->user, ret);
 	return ret->count > 0;
@@ -55,22 +57,6 @@ static void fire(void *argument, bool closed)
 	ring(door);
 }
 
-static int watch(struct vfio_door *door)
-{
-	const struct peal_vfio_function *vfio = door->vfio;
-
-	return vfio->triggers->watch(vfio->triggers_user, door->fd, fire, door, &door->watcher);
-}
-
-static void unwatch(struct vfio_door *door)
-{
-	const struct peal_vfio_function *vfio = door->vfio;
-
-	if (door->watcher)
-		vfio->triggers->unwatch(vfio->triggers_user, door->watcher);
-	door->watcher = NULL;
-}
-
 /* ---- under the mutex ---- */
 
 static int add_door(struct peal_vfio_function *vfio)
@@ -82,7 +68,7 @@ static int add_door(struct peal_vfio_function *vfio)
 	door->fd = vfio->triggers->create(vfio->triggers_user);
 	if (door->fd < 0)
 		return door->fd;
-	r = watch(door);
+	r = vfio->triggers->watch(vfio->triggers_user, door->fd, fire, door, &door->watcher);
 	if (r < 0) {
 		vfio->triggers->destroy(vfio->triggers_user, door->fd);
 		return r;
@@ -96,7 +82,7 @@ static void release(struct peal_vfio_function *vfio)
 	struct vfio_io *io = &vfio->io;
 
 	for (unsigned i = 0; i < io->ndoors; i++) {
-		unwatch(&io->doors[i]);
+		vfio->triggers->unwatch(vfio->triggers_user, io->doors[i].watcher);
 		vfio->triggers->destroy(vfio->triggers_user, io->doors[i].fd);
 	}
 	peal_free(vfio->host, io->doors, io->room * sizeof(*io->doors));
@@ -174,27 +160,16 @@ static void carry_out(struct peal_vfio_function *vfio)
 	}
 }
 
-int vfio_function_io_stop(struct peal_vfio_function *vfio)
+void vfio_function_io_stop(struct peal_vfio_function *vfio)
 {
 	struct vfio_io *io = &vfio->io;
-	int r = 0;
 
 	peal_mutex_lock(&io->mutex);
-	/* Taking a watcher away takes what was signalled. */
-	for (unsigned i = 0; i < io->ndoors; i++)
-		unwatch(&io->doors[i]);
 	__atomic_store_n(&io->stopped, 1, __ATOMIC_SEQ_CST);
-	for (unsigned i = 0; i < io->ndoors; i++) {
-		int error = watch(&io->doors[i]);
-
-		r = r < 0 ? r : error;
-	}
-	if (r < 0) {
-		__atomic_store_n(&io->stopped, 0, __ATOMIC_SEQ_CST);
-		carry_out(vfio);
-	}
+	for (unsigned i = 0; i < io->ndoors; i++)
+		vfio->triggers->flush(vfio->triggers_user, io->doors[i].watcher);
+	carry_out(vfio);
 	peal_mutex_unlock(&io->mutex);
-	return r;
 }
 
 void vfio_function_io_start(struct peal_vfio_function *vfio)

@@ -79,10 +79,8 @@ static void set_stopped(struct peal_vfio_function *vfio, bool stopped)
 static int stop(void *user)
 {
 	struct peal_vfio_function *vfio = user;
-	int r = vfio_function_io_stop(vfio);
 
-	if (r < 0)
-		return r;
+	vfio_function_io_stop(vfio);
 	vfio->ops->state->stop(vfio->user, true);
 	set_stopped(vfio, true);
 	return 0;
