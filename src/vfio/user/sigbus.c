@@ -10,16 +10,26 @@
  * that faulted sees its own range whole; of others it reads atoms and finds itself outside.
  *
  * A page of the list's growth is bounded by the servers' max_dma_maps.
+ *
+ * Linux counts the mappings of a process (vm.max_map_count), and a page in the middle of one makes
+ * three of it. A client that has used them all up must not have the handler find none: so some are
+ * kept back, and when single pages would take more than those, all of a range is replaced, which
+ * then is no more mappings than it was.
  */
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 
 #include "sigbus.h"
+
+#define DEFAULT_MAP_COUNT 65530u /* of Linux */
+#define KEPT_BACK         4096u  /* for the program, and two for each page */
+#define PAGES_MOST        1024u
 
 struct vfu_sigbus_range {
 	struct vfu_sigbus_range *next;      /* in the list of all; never changes */
@@ -28,6 +38,7 @@ struct vfu_sigbus_range {
 	size_t length; /* 0: not in use */
 	size_t page;
 	int fd;
+	uint32_t replaced; /* pages */
 	uint32_t *faulted;
 	uint64_t *counter;
 };
@@ -36,6 +47,9 @@ static struct {
 	pthread_mutex_t mutex;
 	struct vfu_sigbus_range *all;
 	struct vfu_sigbus_range *unused;
+	size_t in_use;
+	size_t most;
+	uint32_t replaced; /* of all ranges */
 	bool installed;
 	struct sigaction before;
 } sigbus = { .mutex = PTHREAD_MUTEX_INITIALIZER };
@@ -69,20 +83,28 @@ static void pass_on(int number, siginfo_t *info, void *context)
 	}
 }
 
+static bool put_zeros(uintptr_t address, size_t size)
+{
+	return mmap((void *)address, size, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0) != MAP_FAILED;
+}
+
+static bool replace(struct vfu_sigbus_range *range, uintptr_t address)
+{
+	(void)__atomic_fetch_add(&range->replaced, 1, __ATOMIC_RELAXED);
+	if (__atomic_add_fetch(&sigbus.replaced, 1, __ATOMIC_RELAXED) <= PAGES_MOST &&
+	    put_zeros(address & ~(uintptr_t)(range->page - 1), range->page))
+		return true;
+	return put_zeros(range->base, range->length);
+}
+
 static void handle(int number, siginfo_t *info, void *context)
 {
 	uintptr_t address = (uintptr_t)info->si_addr;
 	struct vfu_sigbus_range *range = find(address);
 	int saved = errno;
-	void *page;
 
-	if (!range) {
-		pass_on(number, info, context);
-		return;
-	}
-	page = mmap((void *)(address & ~(uintptr_t)(range->page - 1)), range->page,
-		    PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
-	if (page == MAP_FAILED) {
+	if (!range || !replace(range, address)) {
 		pass_on(number, info, context);
 		return;
 	}
@@ -90,6 +112,20 @@ static void handle(int number, siginfo_t *info, void *context)
 	__atomic_store_n(range->faulted, 1, __ATOMIC_RELEASE);
 	(void)shutdown(range->fd, SHUT_RDWR);
 	errno = saved;
+}
+
+/* How many ranges there may be at a time. */
+static size_t most_ranges(void)
+{
+	FILE *file = fopen("/proc/sys/vm/max_map_count", "re");
+	unsigned count = DEFAULT_MAP_COUNT;
+
+	if (file) {
+		if (fscanf(file, "%u", &count) != 1)
+			count = DEFAULT_MAP_COUNT;
+		(void)fclose(file);
+	}
+	return count > 2 * KEPT_BACK ? count - KEPT_BACK : count / 2;
 }
 
 int vfu_sigbus_install(void)
@@ -100,6 +136,7 @@ int vfu_sigbus_install(void)
 	(void)sigemptyset(&action.sa_mask);
 	(void)pthread_mutex_lock(&sigbus.mutex);
 	if (!sigbus.installed) {
+		sigbus.most = most_ranges();
 		r = sigaction(SIGBUS, NULL, &sigbus.before) < 0 ||
 				    sigaction(SIGBUS, &action, NULL) < 0
 			    ? -errno
@@ -118,13 +155,16 @@ struct vfu_sigbus_range *vfu_sigbus_add(void *base, size_t length, size_t page, 
 
 	(void)pthread_mutex_lock(&sigbus.mutex);
 	range = sigbus.unused;
-	if (range) {
+	if (sigbus.in_use >= sigbus.most) {
+		range = NULL;
+	} else if (range) {
 		sigbus.unused = range->next_free;
 	} else {
 		range = calloc(1, sizeof(*range));
 		is_new = true;
 	}
 	if (range) {
+		sigbus.in_use++;
 		range->page = page;
 		range->fd = fd;
 		range->faulted = faulted;
@@ -146,6 +186,9 @@ void vfu_sigbus_remove(struct vfu_sigbus_range *range)
 		return;
 	(void)pthread_mutex_lock(&sigbus.mutex);
 	__atomic_store_n(&range->length, 0, __ATOMIC_RELEASE);
+	(void)__atomic_fetch_sub(&sigbus.replaced, range->replaced, __ATOMIC_RELAXED);
+	range->replaced = 0;
+	sigbus.in_use--;
 	range->next_free = sigbus.unused;
 	sigbus.unused = range;
 	(void)pthread_mutex_unlock(&sigbus.mutex);

@@ -13,7 +13,8 @@ int vfu_sigbus_install(void);
 
 /*
  * From now on a SIGBUS in [BASE, BASE + LENGTH) puts zeroed memory in place of the page (of
- * PAGE bytes), sets *FAULTED, advances *COUNTER and shuts the socket FD down. NULL: no memory.
+ * PAGE bytes) at least, sets *FAULTED, advances *COUNTER and shuts the socket FD down. NULL: no
+ * memory, or more ranges than the kernel has mappings for.
  */
 struct vfu_sigbus_range *vfu_sigbus_add(void *base, size_t length, size_t page, int fd,
 					uint32_t *faulted, uint64_t *counter);
