@@ -5,16 +5,16 @@
  *
  * All that decides is in one word, and each change of it is one atomic step:
  *
- *   4       3      2         1         0
- *   ┌───────┬──────┬─────────┬─────────┬────────┐
- *   │ LINE  │MASKED│ VIRTUAL │ TRIGGER │ ACTIVE │
- *   └───────┴──────┴─────────┴─────────┴────────┘
+ *   5       4       3      2         1         0
+ *   ┌───────┬───────┬──────┬─────────┬─────────┬────────┐
+ *   │ HELD  │ LINE  │MASKED│ VIRTUAL │ TRIGGER │ ACTIVE │
+ *   └───────┴───────┴──────┴─────────┴─────────┴────────┘
  *
- * A step after which the line is asserted, active, with trigger and with neither mask set, sets
- * MASKED in the same step, and who made it signals, once. So the line, UNMASK, the virtual mask and
+ * A step after which the line is asserted, active, with trigger, with neither mask set and not held,
+ * sets MASKED in the same step, and who made it signals, once. So the line, UNMASK, the virtual mask and
  * the unmask watcher may come at the same time from different threads, and each unmask of a line
  * that is still asserted signals exactly once. MASKED is the user's mask and that of the last
- * signal; VIRTUAL is Command.InterruptDisable.
+ * signal; VIRTUAL is Command.InterruptDisable. HELD is a device that is stopped.
  *
  * TRIGGER is cleared before the trigger goes and set after it came: a line that is asserted
  * meanwhile is not taken for signalled, but signals when the next trigger comes.
@@ -31,9 +31,10 @@
 #define VIRTUAL 0x04u
 #define MASKED  0x08u
 #define LINE    0x10u
+#define HELD    0x20u
 
 #define OPEN (ACTIVE | TRIGGER) /* of these and the masks: those are set, these are not */
-#define GATE (ACTIVE | TRIGGER | VIRTUAL | MASKED)
+#define GATE (ACTIVE | TRIGGER | VIRTUAL | MASKED | HELD)
 
 static struct irq_vector *intx_vector(struct peal_irqset *irqset)
 {
@@ -105,6 +106,17 @@ void peal_irqset_set_intx_line(struct peal_irqset *irqset, bool asserted)
 void peal_irqset_set_intx_disable(struct peal_irqset *irqset, bool disabled)
 {
 	step(irqset, disabled ? VIRTUAL : 0, disabled ? 0 : VIRTUAL, false);
+}
+
+/* Signals that began are out on return; who is in a step after it finds the line held. */
+void irq_intx_hold(struct peal_irqset *irqset, bool held)
+{
+	step(irqset, held ? HELD : 0, held ? 0 : HELD, false);
+	if (!held)
+		return;
+	peal_mutex_lock(&irqset->mutex);
+	irq_wait(irqset, intx_vector(irqset));
+	peal_mutex_unlock(&irqset->mutex);
 }
 
 /* One that comes although it is masked finds its mask set once more (settle). */

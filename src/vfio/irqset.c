@@ -223,6 +223,15 @@ static void wait_for_retired(const struct peal_irqset *irqset, unsigned index, u
 	}
 }
 
+/* New sections take the other parity. The one of before. */
+static unsigned turn(struct peal_irqset *irqset)
+{
+	unsigned parity = __atomic_load_n(&irqset->parity, __ATOMIC_RELAXED);
+
+	__atomic_store_n(&irqset->parity, parity ^ 1, __ATOMIC_SEQ_CST);
+	return parity;
+}
+
 /*
  * As peal_epoch_sync(), of the vectors in whose place a trigger was: each is seen without sections of
  * either parity after that. New sections take the one that is not waited for, whatever other vectors
@@ -233,8 +242,16 @@ static void sync(struct peal_irqset *irqset, unsigned index, uint32_t start, uin
 	unsigned parity = __atomic_load_n(&irqset->parity, __ATOMIC_RELAXED);
 
 	wait_for_retired(irqset, index, start, end, parity ^ 1);
-	__atomic_store_n(&irqset->parity, parity ^ 1, __ATOMIC_SEQ_CST);
-	wait_for_retired(irqset, index, start, end, parity);
+	wait_for_retired(irqset, index, start, end, turn(irqset));
+}
+
+/* The same, of a vector whose trigger stays. */
+void irq_wait(struct peal_irqset *irqset, const struct irq_vector *vector)
+{
+	unsigned parity = __atomic_load_n(&irqset->parity, __ATOMIC_RELAXED);
+
+	wait_for_parity(irqset, vector, parity ^ 1);
+	wait_for_parity(irqset, vector, turn(irqset));
 }
 
 void irq_retire(struct peal_irqset *irqset, unsigned index, uint32_t start, uint32_t end)

@@ -134,6 +134,12 @@ void irq_trigger_swap(struct irq_vector *vector, void *trigger);
 /* Gives back what retired in vectors [START, END) of INDEX, once nobody can signal it. */
 void irq_retire(struct peal_irqset *irqset, unsigned index, uint32_t start, uint32_t end);
 
+/* Under the mutex: until everybody who is in a section of the vector has left it. */
+void irq_wait(struct peal_irqset *irqset, const struct irq_vector *vector);
+
+/* While it is held the line signals nothing; then as if it rose in that moment. In no section. */
+void irq_intx_hold(struct peal_irqset *irqset, bool held);
+
 static inline void irq_set_active(struct peal_irqset *irqset, uint32_t index, uint32_t enabled)
 {
 	__atomic_store_n(&irqset->enabled, enabled, __ATOMIC_RELAXED);

@@ -2,7 +2,8 @@
 /*
  * Model of the INTx index of an irqset (src/vfio/intx.c): a device that asserts its line and waits
  * to be served, a driver that lowers the line and unmasks for each signal (by UNMASK or the unmask
- * watcher, which are the same step), configuration writes that set and clear Interrupt Disable, and
+ * watcher, which are the same step), configuration writes that set and clear Interrupt Disable (a
+ * device that is stopped and started holds its line by the same step, with a bit of its own), and
  * a user that takes the trigger away, sets one, and replaces it. Proved for every interleaving:
  *
  *   no interrupt is lost: the device is always served (no invalid end state);

@@ -55,6 +55,32 @@ static inline void device_reset(void *user)
 	((struct device *)user)->resets++;
 }
 
+/* It has nothing of its own that moves, and is at rest at any time. */
+static inline void device_stop(void *user, bool stopped)
+{
+	(void)user;
+	(void)stopped;
+}
+
+static inline size_t device_state_size(void *user)
+{
+	(void)user;
+	return 0;
+}
+
+static inline void device_save(void *user, uint8_t *bytes)
+{
+	(void)user;
+	(void)bytes;
+}
+
+static inline int device_load(void *user, const uint8_t *bytes, size_t size)
+{
+	(void)user;
+	(void)bytes;
+	return size == 0 ? 0 : -EINVAL;
+}
+
 static inline uint32_t find(struct peal_pci_function *function, unsigned id)
 {
 	uint32_t at = (uint32_t)peal_pci_config_read(function, CAPABILITIES, 1);
@@ -68,7 +94,13 @@ static inline void device_make_function(struct device *d, const struct peal_host
 					bool express)
 {
 	static const struct peal_pci_bar_ops bar = { .read = device_read, .write = device_write };
-	static const struct peal_pci_function_ops ops = { .reset = device_reset };
+	static const struct peal_pci_state_ops moves = {
+		.stop = device_stop,
+		.size = device_state_size,
+		.save = device_save,
+		.load = device_load,
+	};
+	static const struct peal_pci_function_ops ops = { .reset = device_reset, .state = &moves };
 	const struct peal_pci_function_config config = {
 		.host = host,
 		.vendor_id = 0x1234,

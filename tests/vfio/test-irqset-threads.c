@@ -305,6 +305,148 @@ static void every_raise_is_signalled_or_pends(void **state)
 	device_free(d);
 }
 
+/* ---- a function that is stopped while its line changes ---- */
+
+#define STOPS 1000u
+
+struct stops {
+	struct device *d;
+	uint32_t changes;
+	uint32_t over;
+};
+
+static void stops_line(struct stops *s)
+{
+	while (!load(&s->over)) {
+		peal_pci_function_set_intx(s->d->function, s->changes % 2);
+		(void)__atomic_fetch_add(&s->changes, 1, __ATOMIC_RELEASE);
+		if (s->changes % 64 == 0)
+			sched_yield();
+	}
+}
+
+/* Some changes later; nothing that the user does holds the line back. */
+static void stops_wait(struct stops *s)
+{
+	uint32_t until = load(&s->changes) + 8;
+
+	while (until - load(&s->changes) - 1 < 8) {
+		thread_assert(set_none(&s->d->rig, UNMASK, INTX, 0, 1) == 0);
+		sched_yield();
+	}
+}
+
+static void stops_user(struct stops *s)
+{
+	for (unsigned i = 0; i < STOPS; i++) {
+		uint64_t before;
+
+		thread_assert(peal_vfio_mig_set_state(s->d->user, PEAL_VFIO_MIG_STOP) == 0);
+		before = events(s->d, 0);
+		stops_wait(s);
+		thread_assert(events(s->d, 0) == before);
+		thread_assert(peal_vfio_mig_set_state(s->d->user, PEAL_VFIO_MIG_RUNNING) == 0);
+		/* And then it is as if it had not been. */
+		while (events(s->d, 0) == before)
+			stops_wait(s);
+	}
+	__atomic_store_n(&s->over, 1, __ATOMIC_RELEASE);
+}
+
+static void stops_run(void *user, unsigned index)
+{
+	if (index)
+		stops_user(user);
+	else
+		stops_line(user);
+}
+
+/* A signal that takes long, while the function is stopped. */
+struct long_signal {
+	struct device *d;
+	uint32_t under_way;
+	uint32_t stopped;
+};
+
+static struct long_signal *long_signal;
+
+static int signal_long(void *user, void *trigger, uint64_t *left)
+{
+	struct long_signal *l = long_signal;
+
+	__atomic_store_n(&l->under_way, 1, __ATOMIC_RELEASE);
+	for (unsigned i = 0; i < 1000; i++)
+		sched_yield();
+	thread_assert(!load(&l->stopped));
+	return rig_signal(user, trigger, left);
+}
+
+static void long_signal_run(void *user, unsigned index)
+{
+	struct long_signal *l = user;
+
+	if (index == 0) {
+		peal_pci_function_set_intx(l->d->function, true);
+		return;
+	}
+	while (!load(&l->under_way))
+		sched_yield();
+	thread_assert(peal_vfio_mig_set_state(l->d->user, PEAL_VFIO_MIG_STOP) == 0);
+	__atomic_store_n(&l->stopped, 1, __ATOMIC_RELEASE);
+	thread_assert(events(l->d, 0) == 1);
+}
+
+static void stopping_waits_for_the_lines_signal(void **state)
+{
+	static const struct peal_trigger_ops triggers = {
+		.get = rig_get,
+		.put = rig_put,
+		.signal = signal_long,
+	};
+	struct long_signal l = { .d = calloc(1, sizeof(*l.d)) };
+	struct peal_vfio_function_config config = { .triggers = &triggers };
+
+	(void)state;
+	assert_non_null(l.d);
+	rig_defaults(&l.d->rig);
+	l.d->rig.quiet = true;
+	device_make_function(l.d, &l.d->rig.th.host, true);
+	config.host = &l.d->rig.th.host;
+	config.function = l.d->function;
+	config.triggers_user = &l.d->rig;
+	assert_int_equal(peal_vfio_function_new(&l.d->vfio, &config), 0);
+	l.d->user = peal_vfio_function_device(l.d->vfio);
+	l.d->rig.irqset = peal_vfio_function_irqset(l.d->vfio);
+	enable(&l.d->rig, INTX, 1);
+	long_signal = &l;
+	test_threads(2, long_signal_run, &l);
+	device_free(l.d);
+}
+
+static void line_of_a_function_that_is_stopped_signals_nothing(void **state)
+{
+	struct stops s = { .d = device_new() };
+
+	(void)state;
+	s.d->rig.quiet = true;
+	enable(&s.d->rig, INTX, 1);
+	test_threads(2, stops_run, &s);
+	/* The level is the last one, whatever was missed meanwhile. */
+	assert_int_equal(peal_vfio_mig_set_state(s.d->user, PEAL_VFIO_MIG_STOP), 0);
+	for (unsigned up = 0; up < 2; up++) {
+		uint64_t before = events(s.d, 0);
+
+		peal_pci_function_set_intx(s.d->function, !up);
+		assert_int_equal(set_none(&s.d->rig, UNMASK, INTX, 0, 1), 0);
+		peal_pci_function_set_intx(s.d->function, up);
+		assert_int_equal(events(s.d, 0), before);
+		assert_int_equal(peal_vfio_mig_set_state(s.d->user, PEAL_VFIO_MIG_RUNNING), 0);
+		assert_int_equal(events(s.d, 0), before + up);
+		assert_int_equal(peal_vfio_mig_set_state(s.d->user, PEAL_VFIO_MIG_STOP), 0);
+	}
+	device_free(s.d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -312,6 +454,8 @@ int main(void)
 		cmocka_unit_test(loopback_meets_no_trigger_that_was_given_back),
 		cmocka_unit_test(raises_without_trigger_are_at_no_moment_counted_as_signals),
 		cmocka_unit_test(no_level_interrupt_is_lost_or_doubled),
+		cmocka_unit_test(line_of_a_function_that_is_stopped_signals_nothing),
+		cmocka_unit_test(stopping_waits_for_the_lines_signal),
 		cmocka_unit_test(every_raise_is_signalled_or_pends),
 	};
 

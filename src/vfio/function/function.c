@@ -245,8 +245,7 @@ static void intx(void *user, unsigned pin, bool asserted)
 	struct peal_vfio_function *vfio = user;
 
 	(void)pin;
-	if (!__atomic_load_n(&vfio->stopped, __ATOMIC_SEQ_CST))
-		peal_irqset_set_intx_line(vfio->irqset, asserted);
+	peal_irqset_set_intx_line(vfio->irqset, asserted);
 }
 
 /* ---- regions ---- */

@@ -60,7 +60,7 @@ struct peal_vfio_function {
 	bool off;        /* the user's own write turned the active index off */
 	bool keep_masks; /* those of the table are of a user before */
 	/* Vectors that the irqset has open; closed all the same while stopped. */
-	uint32_t stopped; /* written under the mutex */
+	bool stopped; /* under the mutex */
 	uint64_t wanted_msix[VFIO_FUNCTION_VECTORS / 64];
 	uint32_t wanted_msi;
 };

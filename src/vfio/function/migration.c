@@ -3,7 +3,7 @@
  * The migration of a function that is a device, and the log of its DMA.
  *
  * To stop: doorbells that rang are answered, then the device finishes what it began, then all its
- * vectors are closed and its line is not looked at, so that whatever is raised pends, also when the
+ * vectors are closed and its line is held, so that whatever is raised pends, also when the
  * user goes on accessing registers. What pends is part of the state. To start: the reverse.
  *
  * The state is the function's (peal_pci_function_save) and behind it the device's
@@ -13,6 +13,8 @@
 #include "function.h"
 
 #include <peal/bits.h>
+
+#include "../irqset.h"
 
 #define PCI_ID           0x00u
 #define PCI_SUBSYSTEM_ID 0x2cu
@@ -51,27 +53,13 @@ static void open_wanted(struct peal_vfio_function *vfio, bool open)
 	}
 }
 
-/* The line as it stands, whoever moves it meanwhile: of two that look, the last sees the last. */
-static void look_at_line(struct peal_vfio_function *vfio)
-{
-	bool line;
-
-	do {
-		line = peal_pci_function_intx_line(vfio->function);
-		peal_irqset_set_intx_line(vfio->irqset, line);
-	} while (line != peal_pci_function_intx_line(vfio->function));
-}
-
 static void set_stopped(struct peal_vfio_function *vfio, bool stopped)
 {
 	peal_mutex_lock(&vfio->mutex);
-	__atomic_store_n(&vfio->stopped, stopped, __ATOMIC_SEQ_CST);
+	vfio->stopped = stopped;
 	open_wanted(vfio, !stopped);
 	peal_mutex_unlock(&vfio->mutex);
-	if (stopped)
-		peal_irqset_set_intx_line(vfio->irqset, false);
-	else
-		look_at_line(vfio);
+	irq_intx_hold(vfio->irqset, stopped);
 }
 
 /* ---- as struct vfio_migration_ops ---- */
