@@ -149,8 +149,7 @@ static void report_slot(const struct report *report, unsigned shift, struct slot
 		if (last - page < 63)
 			taken &= UINT64_MAX >> (63 - (last - page));
 		bits = taken;
-		if (report->range->iova & mask && report->range->iova >> shift >= page &&
-		    (report->range->iova >> shift) - page < 64)
+		if (report->range->iova & mask && (report->range->iova >> shift) - page < 64)
 			taken &= ~PEAL_BIT((report->range->iova >> shift) - page);
 		if ((range_last & mask) != mask && (range_last >> shift) - page < 64)
 			taken &= ~PEAL_BIT((range_last >> shift) - page);

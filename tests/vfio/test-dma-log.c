@@ -228,6 +228,105 @@ static void log_is_exact(void **state)
 	rig_done(&rig);
 }
 
+/* ---- ranges that begin and end anywhere, in units of any size ---- */
+
+#define ODD_PAGES 512u
+#define ODD_BITS  1024u /* of a report at most */
+
+/* Near the end of a chunk, and for the last of them at the end of all addresses. */
+static uint64_t odd_base(unsigned round, uint64_t page)
+{
+	return round % 3 == 2 ? UINT64_MAX - ODD_PAGES * page + 1 : (32768 - 100) * page;
+}
+
+/* Was a byte from FIRST to LAST, both counted from the base, in a page that was written? */
+static bool odd_is_dirty(const bool *dirty, uint64_t first, uint64_t last, uint64_t page)
+{
+	for (uint64_t at = first / page; at <= last / page; at++) {
+		if (dirty[at])
+			return true;
+	}
+	return false;
+}
+
+static void odd_report(struct rig *rig, bool *dirty, uint64_t base, uint64_t page, uint64_t *random)
+{
+	const uint64_t unit = UINT64_C(512) << test_random_below(random, 12);
+	const uint64_t all = ODD_PAGES * page, first = test_random_below(random, all);
+	const uint64_t most = all - first < unit * ODD_BITS ? all - first : unit * ODD_BITS;
+	const uint64_t size = test_random_below(random, most) + 1;
+	const struct peal_vfio_range range = { base + first, size };
+	uint64_t bitmap[ODD_BITS / 64 + 1] = { 0 };
+
+	assert_int_equal(vfio_dma_log_report(&rig->log, &range, unit, bitmap), 0);
+	for (uint64_t i = 0; i < PEAL_COUNT_OF(bitmap) * 64; i++) {
+		bool bit = bitmap[i / 64] >> i % 64 & 1;
+		uint64_t end = (i + 1) * unit < size ? (i + 1) * unit : size;
+
+		assert_int_equal(bit, i * unit < size && odd_is_dirty(dirty, first + i * unit,
+								      first + end - 1, page));
+	}
+	/* Whole pages were told, parts of them stay. */
+	for (uint64_t at = (first + page - 1) / page; (at + 1) * page <= first + size; at++)
+		dirty[at] = false;
+}
+
+static void odd_ranges_are_told_to_the_byte(void **state)
+{
+	uint64_t random = 7;
+
+	(void)state;
+	for (unsigned round = 0; round < 60; round++) {
+		const uint64_t page = UINT64_C(4096) << round % 5 * 2;
+		const uint64_t base = odd_base(round, page);
+		bool dirty[ODD_PAGES] = { false };
+		struct rig rig;
+
+		rig_init(&rig);
+		rig_start(&rig, page);
+		for (unsigned step = 0; step < 300; step++) {
+			unsigned at = (unsigned)test_random_below(&random, ODD_PAGES);
+
+			vfio_dma_log_write(&rig.log, base + at * page, 1);
+			dirty[at] = true;
+			if (step % 3 == 2)
+				odd_report(&rig, dirty, base, page, &random);
+		}
+		rig_done(&rig);
+	}
+}
+
+/* A write to every chunk of the ranges fits, however they lie. */
+static void the_log_is_as_large_as_its_ranges(void **state)
+{
+	static const struct {
+		unsigned ranges, chunks; /* of each */
+	} rows[] = { { VFIO_DMA_LOG_RANGES, 1 }, { 1, 1900 }, { 100, 15 }, { 0, 1500 } };
+
+	(void)state;
+	for (size_t i = 0; i < PEAL_COUNT_OF(rows); i++) {
+		static struct peal_vfio_range ranges[VFIO_DMA_LOG_RANGES];
+		const unsigned count = rows[i].ranges ? rows[i].ranges : 1;
+		uint64_t page_size = PAGE;
+		struct rig rig;
+
+		rig_init(&rig);
+		for (unsigned n = 0; n < count; n++)
+			ranges[n] =
+				(struct peal_vfio_range){ n * 4000 * CHUNK + PAGE,
+							  (rows[i].chunks - 1) * CHUNK + 2 * PAGE };
+		assert_int_equal(vfio_dma_log_start(&rig.log, &page_size, ranges, rows[i].ranges),
+				 0);
+		for (unsigned n = 0; n < count * rows[i].chunks; n++)
+			vfio_dma_log_write(
+				&rig.log,
+				ranges[n / rows[i].chunks].iova + n % rows[i].chunks * CHUNK, 1);
+		for (unsigned n = 0; n < count; n++)
+			assert_int_equal(report(&rig, ranges[n].iova, 2 * PAGE, PAGE), 1);
+		rig_done(&rig);
+	}
+}
+
 /* Writes all over the place: everything is said to be written rather than anything forgotten. */
 static void a_full_log_says_everything(void **state)
 {
@@ -379,6 +478,8 @@ int main(void)
 		cmocka_unit_test(the_page_size_is_the_hint_or_more),
 		cmocka_unit_test(what_makes_no_sense_is_refused),
 		cmocka_unit_test(log_is_exact),
+		cmocka_unit_test(odd_ranges_are_told_to_the_byte),
+		cmocka_unit_test(the_log_is_as_large_as_its_ranges),
 		cmocka_unit_test(a_full_log_says_everything),
 		cmocka_unit_test(a_copy_by_the_log_misses_nothing),
 		cmocka_unit_test(log_can_go_while_it_is_written),
