@@ -130,6 +130,9 @@ static void there_are_as_many_as_a_message_carries(void **state)
 		assert_int_equal(
 			peal_vfio_io_fds(b.served[0].device, PEAL_BELL_BAR, NULL, 0, &count), 0);
 		assert_int_equal(count, 0);
+		/* Here, too. */
+		assert_int_equal(
+			get(peal_vfio_function_device(b.served[1].vfio), PEAL_BELL_BAR, list), 253);
 		bells_done(&b);
 	}
 }

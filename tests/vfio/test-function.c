@@ -68,6 +68,13 @@ static void region_is_accessed_in_any_length_within_it(void **state)
 		}
 	}
 	assert_int_equal(config_read(d, 0, 4), 0x56781234);
+	/* What a bus can do at once is one access, wherever it is. */
+	for (size_t size = 1; size <= 8; size *= 2) {
+		d->accesses = 0;
+		assert_int_equal(peal_vfio_region_write(d->user, 0, 1, out, size), 0);
+		assert_int_equal(peal_vfio_region_read(d->user, 0, 3, in, size), 0);
+		assert_int_equal(d->accesses, 2);
+	}
 	device_free(d);
 }
 

@@ -291,6 +291,13 @@ static void msi_is_enabled_in_pieces(void **state)
 	for (unsigned i = 0; i < 32; i++)
 		assert_int_equal(peal_irqset_raise(rig->irqset, MSI, i), 1);
 	assert_int_equal(set_none(rig, TRIGGER, MSI, 0, 0), 0);
+	/* From behind, too. */
+	enable(rig, MSI, 1);
+	assert_int_equal(set_fd(rig, TRIGGER, MSI, 7, FD + 7), 0);
+	assert_int_equal(peal_irqset_msi_limit(rig->irqset), 3);
+	assert_int_equal(set_fd(rig, TRIGGER, MSI, 1, FD + 1), 0);
+	assert_int_equal(peal_irqset_msi_limit(rig->irqset), 3);
+	assert_int_equal(set_none(rig, TRIGGER, MSI, 0, 0), 0);
 	/* A vector that cannot be had changes nothing. */
 	enable(rig, MSI, 1);
 	rig->allocate_error = -ENOSPC;

@@ -446,6 +446,28 @@ static void a_stream_that_is_cut_or_flipped_or_too_long_leaves_error(void **stat
 	device_done(&d);
 }
 
+/* What is missing is not taken for the zeros that it would have been. */
+static void a_stream_that_lacks_a_zero_at_its_end_is_refused(void **state)
+{
+	uint8_t stream[STREAM];
+	struct device d;
+
+	(void)state;
+	device_init(&d);
+	do {
+		set(&d, R);
+		d.bytes[0]++;
+		peal_store_le(d.bytes + 1, 2, peal_load_le(d.bytes + 1, 2) + !d.bytes[0]);
+		memset(d.log, 0, sizeof(d.log));
+		read_stream(&d, stream);
+	} while (stream[STREAM - 1]);
+	vfio_migration_reset(&d.m, reset);
+	memset(d.log, 0, sizeof(d.log));
+	write_stream(&d, stream, STREAM - 1);
+	expect_refused(&d);
+	device_done(&d);
+}
+
 static void a_stream_of_another_kind_is_refused(void **state)
 {
 	uint8_t stream[STREAM];
@@ -520,6 +542,7 @@ int main(void)
 		cmocka_unit_test(stream_is_written_in_any_pieces),
 		cmocka_unit_test(data_goes_only_where_the_state_says),
 		cmocka_unit_test(a_stream_that_is_cut_or_flipped_or_too_long_leaves_error),
+		cmocka_unit_test(a_stream_that_lacks_a_zero_at_its_end_is_refused),
 		cmocka_unit_test(a_stream_of_another_kind_is_refused),
 		cmocka_unit_test(what_the_device_refuses_leaves_error),
 		cmocka_unit_test(a_change_that_fails_stays_where_it_got),
