@@ -358,8 +358,8 @@ static void reset(void *user)
 {
 	struct peal_bell *bell = user;
 
-	stop_rounds(bell);
 	peal_mutex_lock(&bell->mutex);
+	stop_rounds(bell);
 	memset(bell->image, 0, sizeof(bell->image));
 	for (unsigned i = 0; i < bell->vectors; i++)
 		__atomic_store_n(&bell->rings[i], 0, __ATOMIC_RELAXED);

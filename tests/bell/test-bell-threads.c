@@ -153,6 +153,74 @@ static void it_can_be_reset_and_freed_while_it_rings(void **state)
 	}
 }
 
+#define RESETS 3000u
+
+struct resets {
+	uint32_t round; /* that may begin */
+	uint32_t begun;
+	uint32_t done;
+};
+
+static void reset_or_start(void *user, unsigned index)
+{
+	struct resets *r = user;
+
+	for (uint32_t i = 1; i <= RESETS; i++) {
+		if (index) {
+			while (__atomic_load_n(&r->round, __ATOMIC_ACQUIRE) != i)
+				(void)sched_yield();
+			__atomic_store_n(&r->begun, i, __ATOMIC_RELEASE);
+			rig_write(&rig, PEAL_BELL_CONTROL, 1);
+			__atomic_store_n(&r->done, i, __ATOMIC_RELEASE);
+			continue;
+		}
+		start(0, 1, PEAL_BELL_ENDLESS, 1000000);
+		__atomic_store_n(&r->round, i, __ATOMIC_RELEASE);
+		while (i % 2 && __atomic_load_n(&r->begun, __ATOMIC_ACQUIRE) != i)
+			;
+		peal_pci_function_reset(rig.function);
+		while (__atomic_load_n(&r->done, __ATOMIC_ACQUIRE) != i)
+			(void)sched_yield();
+		/* Before the reset or behind it: there is nothing to run by these registers. */
+		thread_assert(rig_read(&rig, PEAL_BELL_ROUNDS) == 0);
+		thread_assert(rig_read(&rig, PEAL_BELL_BUSY) == 0);
+	}
+}
+
+static void no_start_comes_between_the_parts_of_a_reset(void **state)
+{
+	struct resets r = { 0 };
+
+	(void)state;
+	rig_open(&rig, 1);
+	test_threads(2, reset_or_start, &r);
+	rig_close(&rig);
+}
+
+/* Stopped while it waits for its next round, it waits afterwards. */
+static void a_period_that_is_cut_begins_anew(void **state)
+{
+	const struct peal_pci_state_ops *ops;
+	void *user;
+
+	(void)state;
+	rig_open(&rig, 1);
+	ops = peal_pci_function_device_ops(rig.function, &user)->state;
+	rig_enable_msix(&rig, 1);
+	start(0, 1, 2, 1000000000);
+	while (rig_messages(&rig, 0) < 1)
+		(void)sched_yield();
+	for (unsigned i = 0; i < 100; i++) {
+		for (unsigned n = 0; n < 20; n++)
+			(void)sched_yield();
+		ops->stop(user, true);
+		ops->stop(user, false);
+	}
+	assert_int_equal(rig_read(&rig, PEAL_BELL_LEFT), 1);
+	assert_int_equal(rig_messages(&rig, 0), 1);
+	rig_close(&rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -162,6 +230,8 @@ int main(void)
 		cmocka_unit_test(nothing_rings_after_it_was_stopped),
 		cmocka_unit_test(a_new_start_replaces_the_old_one),
 		cmocka_unit_test(rings_and_messages_are_as_many),
+		cmocka_unit_test(no_start_comes_between_the_parts_of_a_reset),
+		cmocka_unit_test(a_period_that_is_cut_begins_anew),
 		cmocka_unit_test(it_can_be_reset_and_freed_while_it_rings),
 	};
 
