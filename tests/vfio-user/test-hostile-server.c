@@ -387,13 +387,97 @@ static void commands_for_what_was_not_shared(void **state)
 	end(&s, client);
 }
 
+/* ---- servers that can little ---- */
+
+/* Takes no descriptors, and has two interrupts; regions of all sizes are refused with some error. */
+static bool poor(struct script *s, struct vfu_message *m)
+{
+	static const uint8_t version[] = "\0\0\0\0{\"capabilities\":{\"max_msg_fds\":0}}";
+	static const uint32_t errors[] = { EINVAL, ENOTSUP, ENOENT };
+	const struct vfu_device_info info = { 16, 3, 2, 1 };
+	const struct vfu_irq_info irq = { 16, 9, 0, 2 };
+	struct vfu_region_info region;
+	struct vfu_header header = m->header;
+
+	switch (header.command) {
+	case VFU_VERSION:
+		say(s, &header, 1, version, sizeof(version), NULL, 0);
+		return true;
+	case VFU_DEVICE_GET_INFO:
+		say(s, &header, 1, &info, sizeof(info), NULL, 0);
+		return true;
+	case VFU_DEVICE_GET_IRQ_INFO:
+		say(s, &header, 1, &irq, sizeof(irq), NULL, 0);
+		return true;
+	case VFU_DEVICE_GET_REGION_INFO:
+		memcpy(&region, m->payload, sizeof(region));
+		if (region.index == 0)
+			return honest(s, m);
+		header.error = errors[s->variant];
+		say(s, &header, 1 | VFU_ERROR, NULL, 0, NULL, 0);
+		return true;
+	default:
+		s->variant += header.command == VFU_DEVICE_SET_IRQS;
+		return honest(s, m);
+	}
+}
+
+static void a_region_that_is_refused_is_not_there(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		struct script s = { .answer = poor, .variant = i };
+		struct peal_vfio_region_info info;
+		struct peal_vfu_client *client = NULL;
+
+		assert_int_equal(start(&s, &client, 0), 0);
+		assert_int_equal(peal_vfio_region_info(peal_vfu_client_device(client), 0, &info),
+				 0);
+		assert_int_equal(info.size, 4096);
+		assert_int_equal(peal_vfio_region_info(peal_vfu_client_device(client), 1, &info),
+				 0);
+		assert_int_equal(info.size, 0);
+		end(&s, client);
+	}
+}
+
+static void descriptors_that_cannot_be_sent_change_nothing(void **state)
+{
+	const int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	const int32_t mixed[][2] = { { fd, -1 }, { -1, fd }, { fd, fd } };
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		const struct peal_irqset_request request = {
+			.argsz = 28,
+			.flags = PEAL_VFIO_DATA_EVENTFD | PEAL_VFIO_ACTION_TRIGGER,
+			.count = 2,
+		};
+		struct script s = { .answer = poor };
+		struct peal_vfu_client *client = NULL;
+
+		assert_int_equal(start(&s, &client, 0), 0);
+		assert_int_equal(peal_vfio_set_irqs(peal_vfu_client_device(client), &request,
+						    mixed[i], sizeof(mixed[i])),
+				 -ENOTSUP);
+		end(&s, client);
+		assert_int_equal(s.variant, 0);
+	}
+	assert_int_equal(close(fd), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		fds_test(agreements_that_are_none),         fds_test(twin_sockets_that_are_none),
-		fds_test(devices_that_cannot_be),           fds_test(replies_that_make_no_sense),
-		fds_test(error_numbers_that_are_none),      fds_test(a_server_that_stops_answering),
+		fds_test(agreements_that_are_none),
+		fds_test(twin_sockets_that_are_none),
+		fds_test(devices_that_cannot_be),
+		fds_test(replies_that_make_no_sense),
+		fds_test(error_numbers_that_are_none),
+		fds_test(a_server_that_stops_answering),
 		fds_test(commands_for_what_was_not_shared),
+		fds_test(a_region_that_is_refused_is_not_there),
+		fds_test(descriptors_that_cannot_be_sent_change_nothing),
 	};
 
 	return cmocka_run_group_tests_name("vfio-user hostile server", tests, NULL, NULL);

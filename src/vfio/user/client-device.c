@@ -390,14 +390,16 @@ static int send_descriptors(struct peal_vfu_client *client, const struct peal_ir
 	uint32_t done = 0;
 	int r = 0;
 
+	for (uint32_t i = 0; client->theirs.max_msg_fds == 0 && i < from->count; i++) {
+		if (fds[i] >= 0)
+			return -ENOTSUP;
+	}
 	if (piece(client, fds, from->count) < from->count && !client->irq_active[from->index])
 		r = send_irqs(client, from, from->start, from->count, NULL, 0, NULL, 0);
 	while (r == 0 && done < from->count) {
 		uint32_t n = piece(client, fds + done, from->count - done);
 		bool present = fds[done] >= 0;
 
-		if (present && client->theirs.max_msg_fds == 0)
-			return -ENOTSUP;
 		r = send_irqs(client, from, from->start + done, n, NULL, 0,
 			      present ? fds + done : NULL, present ? n : 0);
 		done += n;

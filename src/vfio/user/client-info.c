@@ -187,8 +187,9 @@ int vfu_client_ask_device(struct peal_vfu_client *client)
 	r = ask_info(client);
 	for (unsigned i = 0; r == 0 && i < client->info.num_regions; i++) {
 		r = ask_region(client, i);
-		if (r == -EINVAL && !client->broken) /* there is none of this number */
-			r = 0;
+		/* There is none of this number: not all servers say so by -EINVAL. */
+		if (r < 0 && r != -ENOMEM)
+			r = client->broken;
 	}
 	for (unsigned i = 0; r == 0 && i < client->info.num_irqs; i++)
 		r = ask_irq(client, i);
