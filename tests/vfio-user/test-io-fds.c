@@ -111,11 +111,13 @@ static void other_regions_have_none(void **state)
 
 static void there_are_as_many_as_a_message_carries(void **state)
 {
-	static const unsigned most[] = { 1, 16, 253 };
+	static const unsigned most[] = { 1, 16, 253, 253 };
+	static const uint64_t data[] = { 0, 0, 0, 64 }; /* these are none */
 
 	(void)state;
 	for (size_t i = 0; i < PEAL_COUNT_OF(most); i++) {
-		const struct peal_vfu_client_config config = { .max_msg_fds = most[i] };
+		const struct peal_vfu_client_config config = { .max_msg_fds = most[i],
+							       .max_data_xfer_size = data[i] };
 		struct peal_vfio_io_fd list[ROOM];
 		struct bells b;
 		unsigned count;
@@ -174,6 +176,30 @@ static void rings_are_not_lost_when_the_device_stops(void **state)
 			assert_int_equal(signals, 2);
 			assert_int_equal(peal_bell_rings(b.bells[0], v), 2);
 		}
+		bells_done(&b);
+	}
+}
+
+/* What was signalled before a reset is over with it, whether the device was stopped or ran. */
+static void a_reset_forgets_the_rings_before_it(void **state)
+{
+	(void)state;
+	for (unsigned round = 0; round < 40; round++) {
+		struct peal_vfio_io_fd list[ROOM];
+		struct bells b;
+		struct served *s = &b.served[0];
+
+		bells_init(&b, 10);
+		assert_int_equal(get(s->device, PEAL_BELL_BAR, list), 10);
+		served_set_state(s, round % 2 ? PEAL_VFIO_MIG_STOP : PEAL_VFIO_MIG_RUNNING);
+		for (unsigned v = 0; v < 10; v++)
+			ring(list[v].fd);
+		assert_int_equal(peal_vfio_reset(s->device), 0);
+		ring(list[0].fd);
+		/* All have been looked at. */
+		served_set_state(s, PEAL_VFIO_MIG_STOP);
+		for (unsigned v = 0; v < 10; v++)
+			assert_int_equal(peal_bell_rings(b.bells[0], v), v == 0);
 		bells_done(&b);
 	}
 }
@@ -364,6 +390,7 @@ int main(void)
 		fds_test(other_regions_have_none),
 		fds_test(there_are_as_many_as_a_message_carries),
 		fds_test(rings_are_not_lost_when_the_device_stops),
+		fds_test(a_reset_forgets_the_rings_before_it),
 		fds_test(a_host_without_descriptors_can_stop_the_device),
 		fds_test(descriptors_go_with_their_client),
 		fds_test(release_gives_all_of_them_back),

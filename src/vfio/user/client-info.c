@@ -10,8 +10,6 @@
 
 #include "client.h"
 
-#define CAPS_MAX 65536u /* bytes of a region's capabilities */
-
 static int ask(struct peal_vfu_client *client, uint16_t command, void *request, size_t size)
 {
 	struct vfu_out out = {
@@ -129,7 +127,7 @@ static int ask_region(struct peal_vfu_client *client, unsigned index)
 		const uint32_t needed = info.argsz;
 
 		vfu_fds_close(&client->message.fds);
-		if (needed > CAPS_MAX)
+		if (needed > VFU_CAPS_MAX)
 			return vfu_client_nonsense(client);
 		info = (struct vfu_region_info){ .argsz = needed, .index = index };
 		r = ask(client, VFU_DEVICE_GET_REGION_INFO, &info, sizeof(info));

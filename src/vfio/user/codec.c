@@ -7,8 +7,8 @@
 
 /* Many times what any version of the protocol puts before the data. */
 #define FIXED_MAX 64u
-/* A message has room for this much even if less data was agreed on. */
-#define SMALLEST_MAX (VFU_JSON_MAX + FIXED_MAX)
+/* A message has room for this much even if less data was agreed on: what is no data does not count. */
+#define SMALLEST_MAX (VFU_CAPS_MAX + FIXED_MAX)
 
 #define COPY(type, name, payload) \
 	struct type name;         \

@@ -23,6 +23,12 @@
 /* The version's JSON, with NUL: QEMU's has some 250 bytes. */
 #define VFU_JSON_MAX 4096u
 
+/* A region's information with its capabilities. */
+#define VFU_CAPS_MAX 65536u
+_Static_assert(VFU_CAPS_MAX >= VFU_JSON_MAX &&
+		       VFU_CAPS_MAX >= VFU_FDS_MAX * sizeof(struct vfu_sub_region),
+	       "the longest of all but data");
+
 /* What each side says about itself. "VFIO_USER_VERSION", Capabilities. */
 struct vfu_capabilities {
 	uint32_t max_msg_fds;
