@@ -11,59 +11,27 @@
  * Held after each input: as many descriptors and as much memory as before, nothing mapped for DMA,
  * no interrupt in use.
  */
-#include <fcntl.h>
-#include <stdlib.h>
-#include <sys/eventfd.h>
-#include <sys/mman.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <peal/pci.h>
 #include <peal/vfio-function.h>
 #include <peal/vfio-user.h>
 
-#include <vfio/user/wire.h>
+#include "vfu.h"
 
-#define FUZZ_ASSERT(condition) ((condition) ? (void)0 : abort())
-#define VECTORS                4u
-#define FDS                    20u
-#define STREAM_STEP            19u
-#define MOST_FDS               96
-#define MAX_MAPS               8u
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
+#define VECTORS     4u
+#define STREAM_STEP 19u
+#define MAX_MAPS    8u
 
 struct fuzz {
-	struct peal_host host;
-	int64_t live;
+	struct fuzz_host count;
 	struct peal_eventfds *eventfds;
 	struct peal_pci_function *function;
 	struct peal_vfio_function *vfio;
 	struct peal_vfu_server *server;
-	int kinds[4]; /* descriptors of different kinds */
 	bool stopped;
 	uint8_t state[16];
 	uint8_t stream[8192]; /* of a migration, as it was saved at first */
 	size_t stream_size;
 };
-
-static void *count_alloc(void *user, size_t size)
-{
-	struct fuzz *z = user;
-	void *p = peal_alloc(peal_host_default(), size);
-
-	FUZZ_ASSERT(size < (64u << 20));
-	z->live += p ? (int64_t)size : 0;
-	return p;
-}
-
-static void count_free(void *user, void *pointer, size_t size)
-{
-	struct fuzz *z = user;
-
-	z->live -= (int64_t)size;
-	peal_free(peal_host_default(), pointer, size);
-}
 
 /* A doorbell: the device reads what the client mapped, writes it, and raises a vector. */
 static void bar_write(void *user, uint64_t offset, unsigned size, uint64_t value)
@@ -153,7 +121,7 @@ static void warm_up(struct fuzz *z)
 		.flags = PEAL_VFIO_DATA_EVENTFD | PEAL_VFIO_ACTION_TRIGGER,
 		.count = 1,
 	};
-	const int32_t fd = z->kinds[0];
+	const int32_t fd = z->count.kinds[0];
 
 	for (unsigned i = 0; i < MAX_MAPS; i++)
 		FUZZ_ASSERT(peal_space_map(space, i, 1, memory + i, PEAL_MEM_READ) == 0);
@@ -189,12 +157,9 @@ static struct fuzz *setup(void)
 						 .max_dma_maps = MAX_MAPS };
 
 	FUZZ_ASSERT(z);
-	z->host = *peal_host_default();
-	z->host.alloc = count_alloc;
-	z->host.free = count_free;
-	z->host.user = z;
+	fuzz_host_init(&z->count);
 	config.user = z;
-	config.host = vfio.host = server.host = &z->host;
+	config.host = vfio.host = server.host = &z->count.host;
 	FUZZ_ASSERT(peal_eventfds_new(&z->eventfds) == 0);
 	FUZZ_ASSERT(peal_pci_function_new(&z->function, &config) == 0);
 	FUZZ_ASSERT(peal_pci_function_add_bar(z->function, 0, PEAL_PCI_BAR_MEM32, 4096, &ops, z) ==
@@ -206,11 +171,6 @@ static struct fuzz *setup(void)
 	vfio.function = z->function;
 	vfio.triggers_user = z->eventfds;
 	FUZZ_ASSERT(peal_vfio_function_new(&z->vfio, &vfio) == 0);
-	z->kinds[0] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	z->kinds[1] = memfd_create("ram", MFD_CLOEXEC);
-	FUZZ_ASSERT(ftruncate(z->kinds[1], 65536) == 0);
-	z->kinds[2] = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	z->kinds[3] = open("/dev/zero", O_RDWR | O_CLOEXEC);
 	warm_up(z);
 	save_stream(z);
 	server.device = peal_vfio_function_device(z->vfio);
@@ -220,32 +180,7 @@ static struct fuzz *setup(void)
 	return z;
 }
 
-/* false: the socket is full. */
-static bool put(const struct fuzz *z, int fd, const void *bytes, size_t size, unsigned kind,
-		unsigned nfds)
-{
-	static char control[CMSG_SPACE(FDS * sizeof(int))] __attribute__((aligned(8)));
-	struct iovec part = { .iov_base = (void *)(uintptr_t)bytes, .iov_len = size };
-	struct msghdr msg = { .msg_iov = &part, .msg_iovlen = 1 };
-	int fds[FDS];
-
-	if (nfds) {
-		struct cmsghdr *c;
-
-		for (unsigned i = 0; i < nfds; i++)
-			fds[i] = z->kinds[kind];
-		msg.msg_control = control;
-		msg.msg_controllen = CMSG_SPACE(nfds * sizeof(int));
-		c = CMSG_FIRSTHDR(&msg);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(nfds * sizeof(int));
-		memcpy(CMSG_DATA(c), fds, nfds * sizeof(int));
-	}
-	return sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)size;
-}
-
-static void put_version(const struct fuzz *z, int fd, bool twin)
+static void put_version(int fd, bool twin)
 {
 	struct {
 		struct vfu_header header;
@@ -258,7 +193,7 @@ static void put_version(const struct fuzz *z, int fd, bool twin)
 		memcpy(m.json, "{\"capabilities\":{\"twin_socket\":{\"supported\":true}}}", 51);
 	else
 		memcpy(m.json, "{}", 2);
-	(void)put(z, fd, &m, sizeof(m), 0, 0);
+	(void)fuzz_send(fd, &m, sizeof(m), -1, 0);
 }
 
 /* From an offset in the payload's first two bytes, all or as many as the next two say. */
@@ -282,7 +217,7 @@ static bool put_stream(const struct fuzz *z, int fd, const uint8_t *payload, siz
 	memcpy(message, &header, sizeof(header));
 	memcpy(message + sizeof(header), &data, sizeof(data));
 	memcpy(message + sizeof(header) + sizeof(data), z->stream + part[0], size);
-	return put(z, fd, message, header.size, 0, 0);
+	return fuzz_send(fd, message, header.size, -1, 0);
 }
 
 /* One step off the input; false at its end. */
@@ -299,11 +234,11 @@ static bool put_step(const struct fuzz *z, int fd, const uint8_t **bytes, size_t
 	length = in[3] < *size - 4 ? in[3] : *size - 4;
 	*bytes += 4 + length;
 	*size -= 4 + length;
-	nfds = (in[2] >> 2) % (FDS + 1);
+	nfds = (in[2] >> 2) % (FUZZ_FDS + 1);
 	if (in[1] & 0x80) { /* as they are */
 		if (length == 0)
 			return true;
-		return put(z, fd, in + 4, length, in[2] & 3, nfds);
+		return fuzz_send(fd, in + 4, length, z->count.kinds[in[2] & 3], nfds);
 	}
 	if (in[0] % 20 == STREAM_STEP)
 		return put_stream(z, fd, in + 4, length);
@@ -316,17 +251,7 @@ static bool put_step(const struct fuzz *z, int fd, const uint8_t **bytes, size_t
 	memcpy(message, &header, sizeof(header));
 	if (length)
 		memcpy(message + sizeof(header), in + 4, length);
-	return put(z, fd, message, sizeof(header) + length, in[2] & 3, nfds);
-}
-
-/* How many descriptors are open, of those that this process can come to. */
-static unsigned open_fds(void)
-{
-	unsigned count = 0;
-
-	for (int fd = 0; fd < MOST_FDS; fd++)
-		count += fcntl(fd, F_GETFD) >= 0;
-	return count;
+	return fuzz_send(fd, message, sizeof(header) + length, z->count.kinds[in[2] & 3], nfds);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
@@ -341,11 +266,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 		return 0;
 	if (!z)
 		z = setup();
-	before = open_fds();
-	live = z->live;
+	before = fuzz_open_fds();
+	live = z->count.live;
 	FUZZ_ASSERT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
 	if (!(bytes[0] & 1))
-		put_version(z, pair[1], bytes[0] & 2);
+		put_version(pair[1], bytes[0] & 2);
 	bytes++;
 	size--;
 	while (put_step(z, pair[1], &bytes, &size))
@@ -357,8 +282,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	FUZZ_ASSERT(counters.dma_maps == 0);
 	FUZZ_ASSERT(peal_irqset_active(peal_vfio_function_irqset(z->vfio)) == PEAL_VFIO_IRQ_NONE);
 	FUZZ_ASSERT(!z->stopped);
-	FUZZ_ASSERT(open_fds() == before);
-	FUZZ_ASSERT(z->live == live);
+	FUZZ_ASSERT(fuzz_open_fds() == before);
+	FUZZ_ASSERT(z->count.live == live);
 	peal_pci_function_reset(z->function);
 	return 0;
 }
