@@ -369,6 +369,7 @@ static void reset_function(void *user)
 {
 	struct peal_vfio_function *vfio = user;
 
+	vfio_function_io_reset(vfio);
 	peal_mutex_lock(&vfio->mutex);
 	peal_pci_function_reset(vfio->function);
 	vfio->keep_masks = false;

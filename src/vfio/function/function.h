@@ -97,6 +97,8 @@ int vfio_function_io_fds(struct peal_vfio_device *device, unsigned index,
 void vfio_function_io_release(struct peal_vfio_device *device);
 /* Rings that were made before are carried out on return, later ones wait. */
 void vfio_function_io_stop(struct peal_vfio_function *vfio);
+/* Rings that were made before are forgotten. */
+void vfio_function_io_reset(struct peal_vfio_function *vfio);
 void vfio_function_io_start(struct peal_vfio_function *vfio);
 
 #endif

@@ -160,22 +160,51 @@ static void carry_out(struct peal_vfio_function *vfio)
 	}
 }
 
+static void set_stopped(struct vfio_io *io, bool stopped)
+{
+	__atomic_store_n(&io->stopped, stopped, __ATOMIC_SEQ_CST);
+}
+
+/* Rings that were made before are in RUNG on return; while it is stopped. */
+static void flush(struct peal_vfio_function *vfio)
+{
+	for (unsigned i = 0; i < vfio->io.ndoors; i++)
+		vfio->triggers->flush(vfio->triggers_user, vfio->io.doors[i].watcher);
+}
+
 void vfio_function_io_stop(struct peal_vfio_function *vfio)
 {
 	struct vfio_io *io = &vfio->io;
 
 	peal_mutex_lock(&io->mutex);
-	__atomic_store_n(&io->stopped, 1, __ATOMIC_SEQ_CST);
-	for (unsigned i = 0; i < io->ndoors; i++)
-		vfio->triggers->flush(vfio->triggers_user, io->doors[i].watcher);
+	set_stopped(io, true);
+	flush(vfio);
 	carry_out(vfio);
+	peal_mutex_unlock(&io->mutex);
+}
+
+void vfio_function_io_reset(struct peal_vfio_function *vfio)
+{
+	struct vfio_io *io = &vfio->io;
+	bool stopped;
+
+	peal_mutex_lock(&io->mutex);
+	stopped = __atomic_load_n(&io->stopped, __ATOMIC_SEQ_CST);
+	set_stopped(io, true);
+	flush(vfio);
+	for (unsigned i = 0; i < io->ndoors; i++)
+		__atomic_store_n(&io->doors[i].rung, 0, __ATOMIC_SEQ_CST);
+	set_stopped(io, stopped);
+	/* Those that came behind it. */
+	if (!stopped)
+		carry_out(vfio);
 	peal_mutex_unlock(&io->mutex);
 }
 
 void vfio_function_io_start(struct peal_vfio_function *vfio)
 {
 	peal_mutex_lock(&vfio->io.mutex);
-	__atomic_store_n(&vfio->io.stopped, 0, __ATOMIC_SEQ_CST);
+	set_stopped(&vfio->io, false);
 	carry_out(vfio);
 	peal_mutex_unlock(&vfio->io.mutex);
 }
