@@ -118,7 +118,7 @@ static inline int fake_region_write(struct peal_vfio_device *device, unsigned in
 	if (!to)
 		return -EINVAL;
 	memcpy(to, bytes, size);
-	fake->writes++;
+	(void)__atomic_fetch_add(&fake->writes, 1, __ATOMIC_SEQ_CST);
 	if (index == RIG_BAR && fake->on_write)
 		fake->on_write(fake->user, offset, size);
 	return 0;

@@ -2,6 +2,8 @@
 /* DMA: memory that is reached by messages, on the socket of all and on one of its own. */
 #include "pattern.h"
 
+#include <sched.h>
+
 struct access {
 	struct rig *rig;
 	uint64_t address;
@@ -458,6 +460,49 @@ static void a_twin_socket_ends_with_the_first(void **state)
 	rig_done(&rig);
 }
 
+/* A command waits for an access that waits for the client, which answers nothing. */
+static void a_command_held_up_on_a_twin_socket_can_be_ended(void **state)
+{
+	const struct peal_vfu_server_config config = { .timeout_ms = -1 };
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		const struct vfu_region_access access = { 0, RIG_BAR, 1 };
+		uint8_t write[sizeof(access) + 1] = { 0 };
+		struct vfu_header header;
+		struct access a;
+		struct rig rig;
+		int fd;
+
+		rig_init_config(&rig, &config);
+		rig_connect(&rig);
+		assert_int_equal(
+			rig_version(&rig, 0, 0,
+				    "{\"capabilities\":{\"twin_socket\":{\"supported\":true}}}"),
+			0);
+		fd = vfu_fds_take(&rig.message.fds, 0);
+		rig.fake.on_write = wait_for_access;
+		rig.fake.user = &a;
+		assert_int_equal(rig_map(&rig, 0x1000, 4096, 3, -1, 0), 0);
+		start_access(&a, &rig, 0x1000, 5, false);
+		assert_int_equal(recv(fd, &header, sizeof(header), MSG_WAITALL), sizeof(header));
+		memcpy(write, &access, sizeof(access));
+		rig_send_fds(&rig, VFU_REGION_WRITE, 0, write, sizeof(write), NULL, 0);
+		while (__atomic_load_n(&rig.fake.writes, __ATOMIC_SEQ_CST) == 0)
+			(void)sched_yield();
+		if (i == 0) {
+			peal_vfu_server_stop(rig.server);
+			assert_int_equal(pthread_join(rig.thread, NULL), 0);
+			rig.serving = false;
+		} else {
+			(void)rig_disconnect(&rig);
+		}
+		assert_int_equal(a.result, -EIO);
+		assert_int_equal(close(fd), 0);
+		rig_done(&rig);
+	}
+}
+
 static void transfers_cross_ranges_whole_or_not(void **state)
 {
 	int fd = pattern_file();
@@ -498,6 +543,7 @@ int main(void)
 		fds_test(with_a_twin_socket_there_is_one_inside),
 		fds_test(what_nobody_asked_for_on_a_twin_socket),
 		fds_test(a_twin_socket_ends_with_the_first),
+		fds_test(a_command_held_up_on_a_twin_socket_can_be_ended),
 		fds_test(transfers_cross_ranges_whole_or_not),
 	};
 

@@ -5,6 +5,8 @@
  * after it cleared O_NONBLOCK (vfio/eventfd-posix.c). While the client is there that is its own
  * device, and its own harm. When it is gone, or the server is stopped, the next client's turn has come:
  * from then on the guard empties such counters until the irqset has given back all it had of this one.
+ * Nor does anybody wait then for an answer of the client: it may give them byte for byte, on a socket of
+ * their own that it kept open.
  *
  * It waits for a hang-up only, not for messages, and so costs them nothing.
  */
@@ -23,7 +25,8 @@
 
 static void *watch(void *argument)
 {
-	const struct vfu_session *session = argument;
+	struct vfu_session *session = argument;
+	struct peal_irqset *irqset = session->server->config.irqset;
 	struct pollfd p[3] = {
 		{ .fd = session->guard.end_fd, .events = POLLIN },
 		{ .fd = session->server->stop_fd, .events = POLLIN },
@@ -36,7 +39,10 @@ static void *watch(void *argument)
 			continue;
 		if (p[0].revents)
 			return NULL;
-		peal_irqset_unblock(session->server->config.irqset);
+		if (wait < 0)
+			vfu_remote_end(session);
+		if (irqset)
+			peal_irqset_unblock(irqset);
 		/* What has happened stays so; who was woken may be held up in the next one. */
 		p[1].fd = p[2].fd = -1;
 		wait = AGAIN_MS;
@@ -65,9 +71,6 @@ int vfu_guard_start(struct vfu_session *session)
 {
 	int r;
 
-	/* Without an irqset there is nothing that it could do. */
-	if (!session->server->config.irqset)
-		return 0;
 	session->guard.end_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (session->guard.end_fd < 0)
 		return -errno;

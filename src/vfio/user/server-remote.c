@@ -147,7 +147,7 @@ void vfu_remote_end(struct vfu_session *session)
 	if (!remote->ready)
 		return;
 	/* Who waits there has the mutex. */
-	if (session->twin.host)
+	if (__atomic_load_n(&remote->has_twin, __ATOMIC_ACQUIRE))
 		vfu_channel_shut(&session->twin);
 	(void)pthread_mutex_lock(&remote->mutex);
 	remote->over = true;
@@ -270,7 +270,7 @@ static int ask_shared(struct vfu_session *session, struct vfu_remote_wait *wait,
 
 	if (pthread_equal(pthread_self(), remote->server))
 		return -EDEADLK;
-	if (remote->draining || remote->over)
+	if (remote->draining)
 		return -EIO;
 	wait->next = remote->waits;
 	remote->waits = wait;
@@ -296,7 +296,12 @@ static int ask(struct vfu_session *session, uint16_t command, uint64_t address, 
 	(void)pthread_mutex_lock(&remote->mutex);
 	wait.id = remote->next_id++;
 	peal_count(&counters->dma_remote, 1);
-	r = session->twin.host ? ask_twin(session, &wait, data) : ask_shared(session, &wait, data);
+	if (remote->over)
+		r = -EIO;
+	else if (session->twin.host)
+		r = ask_twin(session, &wait, data);
+	else
+		r = ask_shared(session, &wait, data);
 	(void)pthread_mutex_unlock(&remote->mutex);
 	if (r < 0)
 		peal_count(&counters->dma_failed, 1);

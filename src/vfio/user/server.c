@@ -79,6 +79,7 @@ static void open_twin(struct vfu_session *session, struct vfu_capabilities *answ
 		(void)close(pair[1]);
 		return;
 	}
+	__atomic_store_n(&session->remote.has_twin, 1, __ATOMIC_RELEASE);
 	session->twin_peer = pair[1];
 	answer->twin_socket = answer->has_fd_index = true;
 	answer->fd_index = 0;

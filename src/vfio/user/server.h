@@ -46,8 +46,9 @@ struct vfu_remote {
 	pthread_cond_t done;
 	struct vfu_remote_wait *waits;
 	uint16_t next_id;
-	bool draining;    /* nobody may wait */
-	bool over;        /* nor in future */
+	bool draining; /* nobody may wait */
+	bool over;     /* nor in future */
+	uint32_t has_twin;
 	uint32_t turn;    /* odd: the thread is in a command */
 	pthread_t server; /* the thread that receives */
 	bool ready;
@@ -141,7 +142,7 @@ bool vfu_remote_reply(struct vfu_session *session, const struct vfu_message *mes
 /* Nobody waits for a reply any more, until vfu_remote_resume(). */
 void vfu_remote_drain(struct vfu_session *session);
 void vfu_remote_resume(struct vfu_session *session);
-/* The server's thread receives no more. */
+/* Nobody waits any more, nor in future. From any thread. */
 void vfu_remote_end(struct vfu_session *session);
 /* Before a command and behind it. */
 void vfu_remote_turn(struct vfu_session *session);
