@@ -185,7 +185,8 @@ static const struct peal_irq_source_ops source_ops = {
 
 /*
  * A raise that was past the mask when the vector was closed finds no trigger: it pends, and comes
- * with the next one. A vector that is open has a trigger, so this does not turn for long.
+ * with the next one. A vector that is open has a trigger, so this does not turn for long. Modelled in
+ * tests/models/owner-close.pml.
  */
 static __attribute__((noinline)) int deliver_late(struct peal_vfio_function *vfio, unsigned index,
 						  unsigned vector)
