@@ -423,7 +423,11 @@ struct peal_vfio_device_ops {
 	int (*dma_map)(struct peal_vfio_device *device, const struct peal_vfio_dma *dma);
 	int (*dma_unmap)(struct peal_vfio_device *device, uint64_t iova, uint64_t size);
 	void (*free)(struct peal_vfio_device *device);
-	/* For a server: the file (borrowed) and the offset in it of a region with MMAP. */
+	/*
+	 * For a server: the file (borrowed) and the offset in it of a region with MMAP. The client gets
+	 * the file, all of it, and can truncate one that is not sealed (F_SEAL_SHRINK); the page of an
+	 * MSI-X table lies in none.
+	 */
 	int (*region_fd)(struct peal_vfio_device *device, unsigned index, int *fd,
 			 uint64_t *offset);
 	/* Migration. These and the log: NULL is -ENOTTY. */

@@ -430,6 +430,7 @@ static void a_path_is_dialled(void **state)
 	assert_non_null(mkdtemp(directory));
 	(void)snprintf(path, sizeof(path), "%s/s", directory);
 	assert_int_equal(peal_vfu_connect(&fd, path), -ENOENT);
+	assert_int_equal(peal_vfu_connect(&fd, ""), -ENOENT);
 	assert_int_equal(peal_vfu_listen(&rig.server_fd, path), 0);
 	assert_int_equal(pthread_create(&rig.thread, NULL, run_server, &rig), 0);
 	config.host = &rig.host.host;

@@ -425,6 +425,7 @@ static void clients_come_one_after_the_other(void **state)
 	memset(longer, 'x', sizeof(longer) - 1);
 	longer[sizeof(longer) - 1] = 0;
 	assert_int_equal(peal_vfu_listen(&again, longer), -ENAMETOOLONG);
+	assert_int_equal(peal_vfu_listen(&again, ""), -ENOENT);
 	assert_int_equal(peal_vfu_listen(&runner.listen_fd, path), 0);
 	assert_int_equal(peal_vfu_listen(&again, path), -EADDRINUSE);
 	assert_int_equal(pthread_create(&thread, NULL, run_server, &runner), 0);
@@ -486,9 +487,8 @@ static void a_client_that_says_no_limit_has_the_default(void **state)
 	rig_init_config(&rig, &config);
 	rig_connect(&rig);
 	assert_int_equal(rig_version(&rig, 0, 0, NULL), 0);
-	assert_int_equal(vfu_capabilities_parse(&said, rig.message.payload + 4,
-						rig.message.size - 4),
-			 0);
+	assert_int_equal(
+		vfu_capabilities_parse(&said, rig.message.payload + 4, rig.message.size - 4), 0);
 	assert_int_equal(said.max_data_xfer_size, 1u << 20);
 	assert_int_equal(rig_read(&rig, RIG_BAR, 0, (1u << 20) + 1), -E2BIG);
 	assert_int_equal(rig_read(&rig, RIG_BAR, 0, 1u << 20), -EINVAL); /* it is smaller */

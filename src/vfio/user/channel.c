@@ -28,6 +28,17 @@
 #define SMALL      256u     /* bytes that are copied together sooner than sent in parts */
 #define YIELD_NS   1000000u /* a poll looks so long before it lets others run */
 
+int vfu_address(struct sockaddr_un *ret, const char *path)
+{
+	const size_t length = strlen(path);
+
+	*ret = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	if (length == 0 || length >= sizeof(ret->sun_path))
+		return length ? -ENAMETOOLONG : -ENOENT;
+	memcpy(ret->sun_path, path, length);
+	return 0;
+}
+
 /* ---- descriptors ---- */
 
 int vfu_fds_take(struct vfu_fds *fds, unsigned index)

@@ -11,8 +11,15 @@
 #define PEAL_VFIO_USER_CHANNEL_H
 
 #include <pthread.h>
+#include <sys/un.h>
 
 #include "codec.h"
+
+/*
+ * The address of the socket at PATH. -ENAMETOOLONG. -ENOENT: the empty path, which would be a name
+ * apart from the file system (unix(7), abstract).
+ */
+int vfu_address(struct sockaddr_un *ret, const char *path);
 
 struct vfu_fds {
 	unsigned count;

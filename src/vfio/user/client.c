@@ -16,7 +16,6 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/clock-posix.h"
@@ -451,13 +450,11 @@ int peal_vfu_connect(int *ret, const char *path)
 {
 	/* How long connect waits for a place in the queue of a UNIX socket, unix(7). */
 	const struct timeval limit = { .tv_sec = CONNECT_SECONDS }, none = { 0 };
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	size_t length = strlen(path);
-	int fd, r;
+	struct sockaddr_un address;
+	int fd, r = vfu_address(&address, path);
 
-	if (length >= sizeof(address.sun_path))
-		return -ENAMETOOLONG;
-	memcpy(address.sun_path, path, length + 1);
+	if (r < 0)
+		return r;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;

@@ -13,7 +13,6 @@
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "server.h"
@@ -457,13 +456,11 @@ static int lock_directory(const char *path)
 
 int peal_vfu_listen(int *ret, const char *path)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	size_t length = strlen(path);
-	int fd, lock, r = 0;
+	struct sockaddr_un address;
+	int fd, lock, r = vfu_address(&address, path);
 
-	if (length >= sizeof(address.sun_path))
-		return -ENAMETOOLONG;
-	memcpy(address.sun_path, path, length + 1);
+	if (r < 0)
+		return r;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
