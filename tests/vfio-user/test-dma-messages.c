@@ -300,6 +300,45 @@ static void a_command_that_waits_for_an_access_goes_on(void **state)
 	}
 }
 
+static void *run_many(void *user)
+{
+	for (unsigned i = 0; i < 20; i++)
+		(void)run_access(user);
+	return NULL;
+}
+
+/* The requests of a queue, one after the other. */
+static void one_gives_up_for_all(void **state)
+{
+	const struct peal_vfu_server_config config = { .timeout_ms = 400 };
+	const struct vfu_region_access access = { 0, RIG_BAR, 1 };
+	uint8_t write[sizeof(access) + 1] = { 0 };
+	struct access a = { .address = 0x1000, .size = 5 };
+	struct rig rig;
+
+	(void)state;
+	rig_init_config(&rig, &config);
+	rig_connect(&rig);
+	assert_int_equal(rig_version(&rig, 0, 0, RIG_QEMU), 0);
+	rig.fake.on_write = wait_for_access;
+	rig.fake.user = &a;
+	a.rig = &rig;
+	assert_int_equal(rig_map(&rig, 0x1000, 4096, 3, -1, 0), 0);
+	assert_int_equal(pthread_create(&a.thread, NULL, run_many, &a), 0);
+	peer_expects(&rig, VFU_DMA_READ, 0x1000, 5);
+	memcpy(write, &access, sizeof(access));
+	rig_send_fds(&rig, VFU_REGION_WRITE, 0, write, sizeof(write), NULL, 0);
+	/* No others come before the reply. */
+	assert_int_equal(rig_reply(&rig, VFU_REGION_WRITE), 0);
+	assert_int_equal(rig_counters(&rig).dma_failed, 20);
+	/* That was for one command. */
+	start_access(&a, &rig, 0x1000, 5, false);
+	peer_expects(&rig, VFU_DMA_READ, 0x1000, 5);
+	peer_replies(&rig, 0, 0, 0x1000, 5, 16, "right", 5);
+	assert_int_equal(end_access(&a), 0);
+	rig_done(&rig);
+}
+
 static void *serve_twin(void *user)
 {
 	const int *fd = user;
@@ -540,6 +579,7 @@ int main(void)
 		fds_test(disconnecting_ends_the_wait),
 		fds_test(inside_a_request_there_is_no_deadlock),
 		fds_test(a_command_that_waits_for_an_access_goes_on),
+		fds_test(one_gives_up_for_all),
 		fds_test(with_a_twin_socket_there_is_one_inside),
 		fds_test(what_nobody_asked_for_on_a_twin_socket),
 		fds_test(a_twin_socket_ends_with_the_first),

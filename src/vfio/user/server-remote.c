@@ -238,6 +238,12 @@ static void wait_until(struct vfu_remote *remote, const struct vfu_remote_wait *
 		r = pthread_cond_timedwait(&remote->done, &remote->mutex, &end);
 }
 
+/* Is the server's thread in the command that it was in at TURN? */
+static bool is_in_command(const struct vfu_remote *remote, uint32_t turn)
+{
+	return turn & 1 && turn == __atomic_load_n(&remote->turn, __ATOMIC_RELAXED);
+}
+
 /* Looks now and then whether there is anybody to receive the reply. */
 static void await(struct vfu_session *session, struct vfu_remote_wait *wait)
 {
@@ -257,9 +263,11 @@ static void await(struct vfu_session *session, struct vfu_remote_wait *wait)
 			return;
 		if (t >= end)
 			vfu_channel_shut(&session->channel);
-		if (t >= end ||
-		    (turn & 1 && turn == __atomic_load_n(&remote->turn, __ATOMIC_RELAXED)))
-			finish(remote, wait, -EIO);
+		else if (is_in_command(remote, turn))
+			remote->given_up = turn;
+		else
+			continue;
+		finish(remote, wait, -EIO);
 	}
 }
 
@@ -270,7 +278,8 @@ static int ask_shared(struct vfu_session *session, struct vfu_remote_wait *wait,
 
 	if (pthread_equal(pthread_self(), remote->server))
 		return -EDEADLK;
-	if (remote->draining)
+	/* What one has waited for in vain no other waits for. */
+	if (remote->draining || is_in_command(remote, remote->given_up))
 		return -EIO;
 	wait->next = remote->waits;
 	remote->waits = wait;

@@ -49,8 +49,9 @@ struct vfu_remote {
 	bool draining; /* nobody may wait */
 	bool over;     /* nor in future */
 	uint32_t has_twin;
-	uint32_t turn;    /* odd: the thread is in a command */
-	pthread_t server; /* the thread that receives */
+	uint32_t turn;     /* odd: the thread is in a command */
+	uint32_t given_up; /* the turn that somebody last gave up in */
+	pthread_t server;  /* the thread that receives */
 	bool ready;
 	struct vfu_message message; /* what the twin socket brings */
 };
