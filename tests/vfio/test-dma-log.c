@@ -1,42 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The log of DMA: exact for one writer against a model, and for many beside who reports. */
-#include <peal/vfio.h>
-
-#include "support.h"
-#include "vfio/dma-log.h"
-
-#define PAGE  4096u
-#define CHUNK (UINT64_C(32768) * PAGE)
-
-struct rig {
-	struct test_host host;
-	struct peal_space *space;
-	struct vfio_dma_log log;
-};
-
-static void rig_init(struct rig *rig)
-{
-	struct peal_space_config config = { .dirty = vfio_dma_log_write };
-
-	memset(rig, 0, sizeof(*rig));
-	test_host_init(&rig->host);
-	config.host = &rig->host.host;
-	config.user = &rig->log;
-	assert_int_equal(peal_space_new(&rig->space, &config), 0);
-	assert_int_equal(vfio_dma_log_init(&rig->log, &rig->host.host, rig->space), 0);
-}
-
-static void rig_done(struct rig *rig)
-{
-	vfio_dma_log_done(&rig->log);
-	peal_space_free(rig->space);
-	test_host_done(&rig->host);
-}
-
-static void rig_start(struct rig *rig, uint64_t page_size)
-{
-	assert_int_equal(vfio_dma_log_start(&rig->log, &page_size, NULL, 0), 0);
-}
+/* The log of DMA: exact for one writer against a model. */
+#include "logged.h"
 
 /* The bits of up to 64 units from IOVA. */
 static uint64_t report(struct rig *rig, uint64_t iova, uint64_t size, uint64_t page_size)
@@ -349,126 +313,6 @@ static void a_full_log_says_everything(void **state)
 	rig_done(&rig);
 }
 
-/* ---- with threads ---- */
-
-#define WRITERS 3u
-#define WORDS   4096u /* of memory, 8 pages */
-#define WRITES  3000u
-#define ROUNDS  30u
-
-struct race {
-	struct rig rig;
-	uint64_t memory[WORDS];
-	uint64_t copy[WORDS]; /* what who migrates has */
-	uint32_t writers;
-};
-
-/* Each writer counts up words of its own, all over the pages. */
-static void write_words(struct race *race, unsigned index)
-{
-	uint64_t random = index + 1;
-
-	for (uint64_t value = 1; value <= WRITES; value++) {
-		uint64_t word = test_random_below(&random, WORDS / WRITERS) * WRITERS + index, size;
-		unsigned token = peal_space_enter(race->rig.space);
-		uint64_t *at =
-			peal_space_translate(race->rig.space, 8 * word, PEAL_MEM_WRITE, &size);
-
-		thread_assert(at);
-		__atomic_store_n(at, value, __ATOMIC_RELAXED);
-		peal_space_dirty(race->rig.space, 8 * word, 8);
-		peal_space_leave(race->rig.space, token);
-	}
-	(void)__atomic_fetch_sub(&race->writers, 1, __ATOMIC_SEQ_CST);
-}
-
-static void copy_page(struct race *race, unsigned page)
-{
-	for (unsigned i = 512 * page; i < 512 * (page + 1); i++)
-		race->copy[i] = __atomic_load_n(&race->memory[i], __ATOMIC_RELAXED);
-}
-
-static void copy_dirty(struct race *race)
-{
-	const struct peal_vfio_range range = { 0, sizeof(race->memory) };
-	uint64_t bits = 0;
-
-	thread_assert(vfio_dma_log_report(&race->rig.log, &range, PAGE, &bits) == 0);
-	for (unsigned page = 0; page < WORDS / 512; page++) {
-		if (bits >> page & 1)
-			copy_page(race, page);
-	}
-}
-
-static void write_or_migrate(void *user, unsigned index)
-{
-	struct race *race = user;
-	uint64_t page_size = PAGE;
-
-	if (index < WRITERS) {
-		write_words(race, index);
-		return;
-	}
-	thread_assert(vfio_dma_log_start(&race->rig.log, &page_size, NULL, 0) == 0);
-	for (unsigned page = 0; page < WORDS / 512; page++)
-		copy_page(race, page);
-	while (__atomic_load_n(&race->writers, __ATOMIC_SEQ_CST))
-		copy_dirty(race);
-	copy_dirty(race);
-	thread_assert(vfio_dma_log_stop(&race->rig.log) == 0);
-}
-
-static void a_copy_by_the_log_misses_nothing(void **state)
-{
-	struct race *race = calloc(1, sizeof(*race));
-
-	(void)state;
-	assert_non_null(race);
-	for (unsigned round = 0; round < ROUNDS; round++) {
-		rig_init(&race->rig);
-		assert_int_equal(peal_space_map(race->rig.space, 0, sizeof(race->memory),
-						race->memory, PEAL_MEM_RW),
-				 0);
-		race->writers = WRITERS;
-		test_threads(WRITERS + 1, write_or_migrate, race);
-		assert_memory_equal(race->copy, race->memory, sizeof(race->memory));
-		rig_done(&race->rig);
-	}
-	free(race);
-}
-
-/* On and off beside writes: nobody uses a log that is gone. */
-static void switch_on_and_off(void *user, unsigned index)
-{
-	struct race *race = user;
-	uint64_t page_size = PAGE;
-
-	if (index < WRITERS) {
-		write_words(race, index);
-		return;
-	}
-	while (__atomic_load_n(&race->writers, __ATOMIC_SEQ_CST)) {
-		thread_assert(vfio_dma_log_start(&race->rig.log, &page_size, NULL, 0) == 0);
-		thread_assert(vfio_dma_log_stop(&race->rig.log) == 0);
-	}
-}
-
-static void log_can_go_while_it_is_written(void **state)
-{
-	struct race *race = calloc(1, sizeof(*race));
-
-	(void)state;
-	assert_non_null(race);
-	rig_init(&race->rig);
-	assert_int_equal(peal_space_map(race->rig.space, 0, sizeof(race->memory), race->memory,
-					PEAL_MEM_RW),
-			 0);
-	race->writers = WRITERS;
-	test_threads(WRITERS + 1, switch_on_and_off, race);
-	rig_done(&race->rig);
-	free(race);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -481,8 +325,6 @@ int main(void)
 		cmocka_unit_test(odd_ranges_are_told_to_the_byte),
 		cmocka_unit_test(the_log_is_as_large_as_its_ranges),
 		cmocka_unit_test(a_full_log_says_everything),
-		cmocka_unit_test(a_copy_by_the_log_misses_nothing),
-		cmocka_unit_test(log_can_go_while_it_is_written),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
