@@ -63,6 +63,11 @@ static void a_huge_size_takes_no_memory(void **state)
 		assert_true(__atomic_load_n(&rig.host.bytes, __ATOMIC_RELAXED) <= before);
 		expect_end_and_next(&rig, -EPROTO);
 		rig_done(&rig);
+		/* A reply is not replied to. */
+		rig_start(&rig);
+		raw_header(&rig, VFU_DMA_READ, sizes[i], VFU_TYPE_REPLY);
+		expect_end_and_next(&rig, -EPROTO);
+		rig_done(&rig);
 	}
 }
 

@@ -179,11 +179,16 @@ static int handle_command(struct vfu_session *session)
 	return r;
 }
 
+static bool is_command(const struct vfu_message *message)
+{
+	return (message->header.flags & VFU_TYPE_MASK) == VFU_TYPE_COMMAND;
+}
+
 static int handle_message(struct vfu_session *session)
 {
 	struct vfu_message *message = &session->message;
 
-	if ((message->header.flags & VFU_TYPE_MASK) == VFU_TYPE_COMMAND)
+	if (is_command(message))
 		return handle_command(session);
 	if (!vfu_remote_reply(session, message))
 		peal_count(&session->server->counters.unsolicited, 1);
@@ -205,7 +210,8 @@ static int session_loop(struct vfu_session *session)
 			struct vfu_out reply = { 0 };
 
 			/* It is told why; what follows is not read. */
-			(void)answer(session, &session->message.header, &reply, r);
+			if (is_command(&session->message))
+				(void)answer(session, &session->message.header, &reply, r);
 			r = -EPROTO;
 		}
 	}
