@@ -232,7 +232,7 @@ static void blk_fields_that_cannot_be_are_refused(void **state)
 		{ REGISTERS, 4, 2 },               /* version */
 		{ REGISTERS - 4, 4, QUEUES + 1 },  /* queues */
 		{ REGISTERS - 8, 8, 0 },           /* what is offered */
-		{ REGISTERS - 16, 1, 0x10 },       /* status: no such bit */
+		{ REGISTERS - 16, 1, 0x1f },       /* status: no such bit */
 		{ REGISTERS - 16, 1, 0x07 },       /* DRIVER_OK without FEATURES_OK */
 		{ REGISTERS - 16, 1, 0x8f },       /* FAILED, with queues that are served */
 		{ REGISTERS - 17, 1, 4 },          /* ISR */
@@ -260,6 +260,38 @@ static void blk_fields_that_cannot_be_are_refused(void **state)
 	(void)state;
 	expect_fields_refused(&p->served[0], &p->served[1], fields, PEAL_COUNT_OF(fields));
 	pair_free(p);
+}
+
+/* Nor is a vector in use that is not there: the function's part does not name it either. */
+static void vectors_of_blk_that_are_not_there_are_refused(void **state)
+{
+	const size_t uses = 24 + 16 + PEAL_PCI_CONFIG_SIZE + 4 + 16; /* of vector 0 */
+	const size_t at[] = { REGISTERS - 20, QUEUE(0) - 2, QUEUE(1) - 2 };
+	uint8_t *stream = malloc(SERVED_STREAM), *forged = malloc(SERVED_STREAM);
+	struct pair *p = pair_new(QUEUES, 0, 0, 0);
+	size_t size;
+
+	(void)state;
+	assert_non_null(stream);
+	assert_non_null(forged);
+	size = stream_of(&p->served[0], stream);
+	for (unsigned v = 0; v < PEAL_COUNT_OF(at); v++) {
+		memcpy(forged, stream, size);
+		assert_int_equal(peal_load_le(forged + uses + 20 * v, 4), 1);
+		assert_int_equal(peal_load_le(forged + size - at[v], 2), v);
+		peal_store_le(forged + uses + 20 * v, 4, 0);
+		peal_store_le(forged + size - at[v], 2, QUEUES + 1);
+		seal(forged, size);
+		expect_refused(&p->served[1], forged, size);
+		/* To name none is fine. */
+		peal_store_le(forged + size - at[v], 2, PEAL_VIRTIO_NO_VECTOR);
+		seal(forged, size);
+		assert_int_equal(try_stream(&p->served[1], forged, size), 0);
+		assert_int_equal(peal_vfio_reset(p->served[1].device), 0);
+	}
+	pair_free(p);
+	free(forged);
+	free(stream);
 }
 
 /* Vectors that the device would not have in use any more, or too often, after a reset too. */
@@ -593,6 +625,7 @@ int main(void)
 		fds_test(forged_streams_break_nothing),
 		fds_test(forged_bells_break_nothing),
 		fds_test(blk_fields_that_cannot_be_are_refused),
+		fds_test(vectors_of_blk_that_are_not_there_are_refused),
 		fds_test(bell_fields_that_cannot_be_are_refused),
 		fds_test(vectors_survive_a_state_that_was_refused),
 		fds_test(a_client_may_say_anything_to_a_blk),
