@@ -82,11 +82,37 @@ static void corrupt(struct served *from, struct served *to, size_t step)
 	free(stream);
 }
 
+/* Position of the capability for access by configuration space. */
+static uint32_t access_capability(struct served *s)
+{
+	uint32_t at = (uint32_t)served_read(s, PEAL_VFIO_REGION_CONFIG, 0x34, 1);
+
+	while (at && (served_read(s, PEAL_VFIO_REGION_CONFIG, at, 1) != 0x09 ||
+		      served_read(s, PEAL_VFIO_REGION_CONFIG, at + 3, 1) != 5))
+		at = (uint32_t)served_read(s, PEAL_VFIO_REGION_CONFIG, at + 1, 1);
+	assert_true(at);
+	return at;
+}
+
+/* What a driver may leave in registers, so that none of it is zero. */
+static void fill_registers(struct served *s)
+{
+	const uint32_t at = access_capability(s);
+
+	common_write(s, PEAL_VIRTIO_COMMON_QUEUE_SELECT, 2, 1);
+	common_write(s, PEAL_VIRTIO_COMMON_DEVICE_FEATURE_SELECT, 4, 1);
+	common_write(s, PEAL_VIRTIO_COMMON_DRIVER_FEATURE_SELECT, 4, 1);
+	served_write(s, PEAL_VFIO_REGION_CONFIG, at + 4, 1, VIRTIO_BAR);
+	served_write(s, PEAL_VFIO_REGION_CONFIG, at + 8, 4, PEAL_VIRTIO_COMMON_DEVICE_STATUS);
+	served_write(s, PEAL_VFIO_REGION_CONFIG, at + 12, 4, 1);
+}
+
 static void corrupt_streams_of_blk_are_refused(void **state)
 {
 	struct pair *p = pair_new(QUEUES, 1, 0, 0);
 
 	(void)state;
+	fill_registers(&p->served[0]);
 	for (unsigned n = 0; n < 10; n++)
 		offer_request(&p->r, 0);
 	queue_notify(&p->served[0], &p->r.queues[0]);
@@ -109,6 +135,8 @@ static void corrupt_streams_of_a_bell_are_refused(void **state)
 	bells_init(&b, 3);
 	served_enable_msix(&b.served[0], 3);
 	bell_write(&b.served[0], PEAL_BELL_RING, 2);
+	for (unsigned at = PEAL_BELL_FIRST; at <= PEAL_BELL_PERIOD; at += 4)
+		bell_write(&b.served[0], at, 1000 + at);
 	corrupt(&b.served[0], &b.served[1], 1);
 	bells_done(&b);
 }
