@@ -3,6 +3,7 @@
 #include "pattern.h"
 
 #include <sched.h>
+#include <sys/ioctl.h>
 
 struct access {
 	struct rig *rig;
@@ -474,6 +475,41 @@ static void what_nobody_asked_for_on_a_twin_socket(void **state)
 	}
 }
 
+static void *write_much(void *user)
+{
+	static uint8_t bytes[1 << 20];
+	struct access *a = user;
+
+	a->result = peal_space_write(a->rig->space, 0, bytes, sizeof(bytes));
+	return NULL;
+}
+
+/* It has nothing more to say, and does not read what it is told. */
+static void a_client_that_is_half_gone_is_gone(void **state)
+{
+	const struct peal_vfu_server_config config = { .timeout_ms = -1 };
+	struct access a;
+	struct rig rig;
+	int unread = 0;
+
+	(void)state;
+	rig_init_config(&rig, &config);
+	rig_connect(&rig);
+	a.rig = &rig;
+	assert_int_equal(rig_version(&rig, 0, 0, RIG_QEMU), 0);
+	assert_int_equal(rig_map(&rig, 0, 1 << 20, 3, -1, 0), 0);
+	assert_int_equal(pthread_create(&a.thread, NULL, write_much, &a), 0);
+	while (unread < 4096) {
+		assert_int_equal(ioctl(rig.peer.fd, FIONREAD, &unread), 0);
+		(void)sched_yield();
+	}
+	assert_int_equal(shutdown(rig.peer.fd, SHUT_WR), 0);
+	assert_int_equal(pthread_join(rig.thread, NULL), 0);
+	rig.serving = false;
+	assert_int_equal(end_access(&a), -EIO);
+	rig_done(&rig);
+}
+
 /* A client that leaves, but for the socket that it was given. */
 static void a_twin_socket_ends_with_the_first(void **state)
 {
@@ -582,6 +618,7 @@ int main(void)
 		fds_test(one_gives_up_for_all),
 		fds_test(with_a_twin_socket_there_is_one_inside),
 		fds_test(what_nobody_asked_for_on_a_twin_socket),
+		fds_test(a_client_that_is_half_gone_is_gone),
 		fds_test(a_twin_socket_ends_with_the_first),
 		fds_test(a_command_held_up_on_a_twin_socket_can_be_ended),
 		fds_test(transfers_cross_ranges_whole_or_not),

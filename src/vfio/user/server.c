@@ -242,6 +242,9 @@ static void session_done(struct vfu_session *session)
 {
 	const struct peal_host *host = session->server->config.host;
 
+	/* Who sends to a client that does not read comes out, and the guard comes to help. */
+	if (session->channel.host)
+		vfu_channel_shut(&session->channel);
 	vfu_remote_end(session);
 	peal_vfio_io_release(session->server->config.device);
 	vfu_session_release_irqs(session);
