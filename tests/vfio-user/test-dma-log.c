@@ -45,10 +45,13 @@ static void what_the_device_wrote_is_told(void **state)
 	(void)state;
 	assert_non_null(before);
 	do_requests(p, 100);
+	/* The last ones are done; the device may be about to ask for notifications. */
+	served_set_state(&p->served[0], PEAL_VFIO_MIG_STOP);
 	start_log(&p->served[0], PAGE);
 	report(&p->served[0], bitmap);
 	for (uint64_t page = 0; page < PAGES; page++)
 		assert_false(is_set(bitmap, page));
+	served_set_state(&p->served[0], PEAL_VFIO_MIG_RUNNING);
 	for (unsigned round = 0; round < 5; round++) {
 		memcpy(before, p->r.ram.memory, RAM_SIZE);
 		do_requests(p, 100);
