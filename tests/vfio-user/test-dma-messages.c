@@ -1,47 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* DMA: memory that is reached by messages, on the socket of all and on one of its own. */
-#include "pattern.h"
-
+/* DMA: memory that is reached by messages, on the socket of all. */
 #include <sched.h>
 #include <sys/ioctl.h>
 
-struct access {
-	struct rig *rig;
-	uint64_t address;
-	size_t size;
-	bool is_write;
-	uint8_t bytes[16384];
-	int result;
-	pthread_t thread;
-};
-
-static void *run_access(void *user)
-{
-	struct access *a = user;
-
-	a->result = a->is_write ? peal_space_write(a->rig->space, a->address, a->bytes, a->size)
-				: peal_space_read(a->rig->space, a->address, a->bytes, a->size);
-	return NULL;
-}
-
-/* The device accesses memory in a thread of its own. */
-static void start_access(struct access *a, struct rig *rig, uint64_t address, size_t size,
-			 bool is_write)
-{
-	a->rig = rig;
-	a->address = address;
-	a->size = size;
-	a->is_write = is_write;
-	for (size_t i = 0; is_write && i < size; i++)
-		a->bytes[i] = pattern(i);
-	thread_assert(pthread_create(&a->thread, NULL, run_access, a) == 0);
-}
-
-static int end_access(struct access *a)
-{
-	thread_assert(pthread_join(a->thread, NULL) == 0);
-	return a->result;
-}
+#include "access.h"
 
 static void peer_expects(struct rig *rig, uint16_t command, uint64_t address, uint64_t count)
 {
@@ -227,21 +189,6 @@ static void disconnecting_ends_the_wait(void **state)
 	rig_done(&rig);
 }
 
-struct inside {
-	struct rig *rig;
-	int result;
-	uint8_t bytes[4];
-};
-
-static void read_inside(void *user, uint64_t offset, size_t size)
-{
-	struct inside *inside = user;
-
-	(void)offset;
-	(void)size;
-	inside->result = peal_space_read(inside->rig->space, 0x1000, inside->bytes, 4);
-}
-
 /* A client like QEMU waits for the reply to its write and would not see our question. */
 static void inside_a_request_there_is_no_deadlock(void **state)
 {
@@ -258,14 +205,6 @@ static void inside_a_request_there_is_no_deadlock(void **state)
 	assert_int_equal(inside.result, -EDEADLK);
 	assert_int_equal(rig_counters(&rig).dma_failed, 1);
 	rig_done(&rig);
-}
-
-/* A command that waits for who waits for the client, as a reset does for a request under way. */
-static void wait_for_access(void *user, uint64_t offset, size_t size)
-{
-	(void)offset;
-	(void)size;
-	thread_assert(pthread_join(((struct access *)user)->thread, NULL) == 0);
 }
 
 static void a_command_that_waits_for_an_access_goes_on(void **state)
@@ -340,141 +279,6 @@ static void one_gives_up_for_all(void **state)
 	rig_done(&rig);
 }
 
-static void *serve_twin(void *user)
-{
-	const int *fd = user;
-	struct vfu_channel twin;
-	const struct vfu_dma_access reply = { 0x1000, 4 };
-	static struct vfu_message message;
-	struct vfu_out out = { .fixed = &reply, .fixed_size = 16, .data = "twin", .data_size = 4 };
-
-	thread_assert(vfu_channel_init(&twin, peal_host_default(), *fd, 65536, 0, RIG_TIMEOUT) ==
-		      0);
-	thread_assert(vfu_channel_receive(&twin, &message, RIG_TIMEOUT) == 0);
-	thread_assert(message.header.command == VFU_DMA_READ);
-	out.header = message.header;
-	out.header.flags = VFU_TYPE_REPLY;
-	thread_assert(vfu_channel_send(&twin, &out) == 0);
-	vfu_channel_done(&twin);
-	return NULL;
-}
-
-static void with_a_twin_socket_there_is_one_inside(void **state)
-{
-	struct vfu_capabilities c;
-	struct inside inside;
-	pthread_t thread;
-	struct rig rig;
-	int fd;
-
-	(void)state;
-	rig_init(&rig);
-	inside.rig = &rig;
-	rig.fake.on_write = read_inside;
-	rig.fake.user = &inside;
-	assert_int_equal(rig_version(&rig, 0, 0,
-				     "{\"capabilities\":{\"twin_socket\":{\"supported\":true}}}"),
-			 0);
-	assert_int_equal(vfu_capabilities_parse(&c, rig.message.payload + 4, rig.message.size - 4),
-			 0);
-	assert_true(c.twin_socket && c.has_fd_index);
-	assert_int_equal(c.fd_index, 0);
-	assert_int_equal(rig.message.fds.count, 1);
-	fd = vfu_fds_take(&rig.message.fds, 0);
-	assert_int_equal(pthread_create(&thread, NULL, serve_twin, &fd), 0);
-	assert_int_equal(rig_map(&rig, 0x1000, 4096, 3, -1, 0), 0);
-	assert_int_equal(rig_write(&rig, RIG_BAR, 0, "x", 1), 0);
-	assert_int_equal(inside.result, 0);
-	assert_memory_equal(inside.bytes, "twin", 4);
-	assert_int_equal(pthread_join(thread, NULL), 0);
-	rig_done(&rig);
-}
-
-/* Memory, messages and nothing, side by side: a transfer that cannot be whole moves no byte. */
-/* Without a word about it, TWIN says this before the reply. */
-struct stray {
-	int fd;
-	uint32_t flags;
-	unsigned count; /* ~0: until nobody listens */
-};
-
-static void *reply_to_all(void *user)
-{
-	const struct stray *stray = user;
-	const struct vfu_dma_access access = { 0x1000, 5 };
-	static struct vfu_message message;
-	struct vfu_out out = { .fixed = &access, .fixed_size = 16, .data = "wrong", .data_size = 5 };
-	struct vfu_channel twin;
-
-	thread_assert(vfu_channel_init(&twin, peal_host_default(), stray->fd, 65536, 0,
-				       RIG_TIMEOUT) == 0);
-	while (vfu_channel_receive(&twin, &message, RIG_TIMEOUT) == 0) {
-		int r = 0;
-
-		out.header = message.header;
-		out.header.id--;
-		out.header.flags = stray->flags;
-		out.data = "wrong";
-		for (unsigned i = 0; r == 0 && i < stray->count; i++)
-			r = vfu_channel_send(&twin, &out);
-		out.header = message.header;
-		out.header.flags = VFU_TYPE_REPLY;
-		out.data = "right";
-		if (r == 0)
-			(void)vfu_channel_send(&twin, &out);
-	}
-	vfu_channel_done(&twin);
-	return NULL;
-}
-
-static void what_nobody_asked_for_on_a_twin_socket(void **state)
-{
-	static const struct {
-		struct stray stray;
-		int result;
-	} rows[] = {
-		{ { .flags = VFU_TYPE_REPLY, .count = 0 }, 0 },
-		{ { .flags = VFU_TYPE_REPLY, .count = 3 }, 0 },
-		{ { .flags = VFU_TYPE_REPLY, .count = ~0u }, -EIO },
-		{ { .flags = VFU_TYPE_COMMAND, .count = 1 }, -EIO },
-	};
-
-	(void)state;
-	for (size_t i = 0; i < PEAL_COUNT_OF(rows); i++) {
-		const struct peal_vfu_server_config config = {
-			.timeout_ms = rows[i].stray.count == ~0u ? 50 : RIG_TIMEOUT
-		};
-		struct stray stray = rows[i].stray;
-		pthread_t thread;
-		struct access a;
-		struct rig rig;
-
-		rig_init_config(&rig, &config);
-		rig_connect(&rig);
-		assert_int_equal(
-			rig_version(&rig, 0, 0,
-				    "{\"capabilities\":{\"twin_socket\":{\"supported\":true}}}"),
-			0);
-		stray.fd = vfu_fds_take(&rig.message.fds, 0);
-		assert_int_equal(pthread_create(&thread, NULL, reply_to_all, &stray), 0);
-		assert_int_equal(rig_map(&rig, 0x1000, 4096, 3, -1, 0), 0);
-		for (unsigned n = 0; n < (rows[i].result ? 1 : 2); n++) {
-			start_access(&a, &rig, 0x1000, 5, false);
-			assert_int_equal(end_access(&a), rows[i].result);
-			if (rows[i].result == 0)
-				assert_memory_equal(a.bytes, "right", 5);
-		}
-		/* Who talks like that is let go. */
-		if (rows[i].result < 0)
-			rig_expect_end(&rig);
-		else
-			assert_int_equal(rig_counters(&rig).unsolicited, 2 * stray.count);
-		(void)rig_disconnect(&rig);
-		assert_int_equal(pthread_join(thread, NULL), 0);
-		rig_done(&rig);
-	}
-}
-
 static void *write_much(void *user)
 {
 	static uint8_t bytes[1 << 20];
@@ -510,74 +314,7 @@ static void a_client_that_is_half_gone_is_gone(void **state)
 	rig_done(&rig);
 }
 
-/* A client that leaves, but for the socket that it was given. */
-static void a_twin_socket_ends_with_the_first(void **state)
-{
-	const struct peal_vfu_server_config config = { .timeout_ms = -1 };
-	struct vfu_header header;
-	struct access a;
-	struct rig rig;
-	int fd;
-
-	(void)state;
-	rig_init_config(&rig, &config);
-	rig_connect(&rig);
-	assert_int_equal(rig_version(&rig, 0, 0,
-				     "{\"capabilities\":{\"twin_socket\":{\"supported\":true}}}"),
-			 0);
-	fd = vfu_fds_take(&rig.message.fds, 0);
-	assert_int_equal(rig_map(&rig, 0x1000, 4096, 3, -1, 0), 0);
-	start_access(&a, &rig, 0x1000, 5, false);
-	assert_int_equal(recv(fd, &header, sizeof(header), MSG_WAITALL), sizeof(header));
-	assert_int_equal(rig_disconnect(&rig), 0);
-	assert_int_equal(end_access(&a), -EIO);
-	assert_int_equal(close(fd), 0);
-	rig_done(&rig);
-}
-
-/* A command waits for an access that waits for the client, which answers nothing. */
-static void a_command_held_up_on_a_twin_socket_can_be_ended(void **state)
-{
-	const struct peal_vfu_server_config config = { .timeout_ms = -1 };
-
-	(void)state;
-	for (unsigned i = 0; i < 2; i++) {
-		const struct vfu_region_access access = { 0, RIG_BAR, 1 };
-		uint8_t write[sizeof(access) + 1] = { 0 };
-		struct vfu_header header;
-		struct access a;
-		struct rig rig;
-		int fd;
-
-		rig_init_config(&rig, &config);
-		rig_connect(&rig);
-		assert_int_equal(
-			rig_version(&rig, 0, 0,
-				    "{\"capabilities\":{\"twin_socket\":{\"supported\":true}}}"),
-			0);
-		fd = vfu_fds_take(&rig.message.fds, 0);
-		rig.fake.on_write = wait_for_access;
-		rig.fake.user = &a;
-		assert_int_equal(rig_map(&rig, 0x1000, 4096, 3, -1, 0), 0);
-		start_access(&a, &rig, 0x1000, 5, false);
-		assert_int_equal(recv(fd, &header, sizeof(header), MSG_WAITALL), sizeof(header));
-		memcpy(write, &access, sizeof(access));
-		rig_send_fds(&rig, VFU_REGION_WRITE, 0, write, sizeof(write), NULL, 0);
-		while (__atomic_load_n(&rig.fake.writes, __ATOMIC_SEQ_CST) == 0)
-			(void)sched_yield();
-		if (i == 0) {
-			peal_vfu_server_stop(rig.server);
-			assert_int_equal(pthread_join(rig.thread, NULL), 0);
-			rig.serving = false;
-		} else {
-			(void)rig_disconnect(&rig);
-		}
-		assert_int_equal(a.result, -EIO);
-		assert_int_equal(close(fd), 0);
-		rig_done(&rig);
-	}
-}
-
+/* Memory, messages and nothing, side by side: a transfer that cannot be whole moves no byte. */
 static void transfers_cross_ranges_whole_or_not(void **state)
 {
 	int fd = pattern_file();
@@ -616,11 +353,7 @@ int main(void)
 		fds_test(inside_a_request_there_is_no_deadlock),
 		fds_test(a_command_that_waits_for_an_access_goes_on),
 		fds_test(one_gives_up_for_all),
-		fds_test(with_a_twin_socket_there_is_one_inside),
-		fds_test(what_nobody_asked_for_on_a_twin_socket),
 		fds_test(a_client_that_is_half_gone_is_gone),
-		fds_test(a_twin_socket_ends_with_the_first),
-		fds_test(a_command_held_up_on_a_twin_socket_can_be_ended),
 		fds_test(transfers_cross_ranges_whole_or_not),
 	};
 
