@@ -299,14 +299,6 @@ static int run_rounds(struct bench_context *context, struct bench_side *sides, u
 	return r;
 }
 
-/* Of the figures of two sides, round by round. */
-static double times_of(const double *ours, const double *others, double *ratios, unsigned rounds)
-{
-	for (unsigned i = 0; i < rounds; i++)
-		ratios[i] = ours[i] / others[i];
-	return bench_stats_of(ratios, rounds).median;
-}
-
 int bench_measure(struct bench_context *context, struct bench_side *sides, unsigned nsides)
 {
 	const unsigned rounds = context->rounds;
@@ -324,8 +316,8 @@ int bench_measure(struct bench_context *context, struct bench_side *sides, unsig
 		return bench_error(context, CLI_FAILED, "%s", strerror(-r));
 	}
 	for (unsigned i = 0; i + 1 < nsides; i++)
-		sides[i].times = times_of(&figures[i * rounds], &figures[(i + 1) * rounds],
-					  &figures[nsides * rounds], rounds);
+		sides[i].times = bench_times_of(&figures[i * rounds], &figures[(i + 1) * rounds],
+						&figures[nsides * rounds], rounds);
 	for (unsigned i = 0; i < nsides; i++)
 		sides[i].ns_per_op = bench_stats_of(&figures[i * rounds], rounds);
 	free(figures);

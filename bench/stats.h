@@ -35,4 +35,13 @@ static inline double bench_ratio(double ours, double baseline)
 	return ours > 0 ? baseline / ours : 0;
 }
 
+/* The median of OURS / OTHERS, round by round; RATIOS is room for them. */
+static inline double bench_times_of(const double *ours, const double *others, double *ratios,
+				    unsigned rounds)
+{
+	for (unsigned i = 0; i < rounds; i++)
+		ratios[i] = ours[i] / others[i];
+	return bench_stats_of(ratios, rounds).median;
+}
+
 #endif

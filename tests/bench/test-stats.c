@@ -74,6 +74,16 @@ static void ratio_is_baseline_over_ours(void **state)
 	assert_close(bench_ratio(0, 1), 0);
 }
 
+static void times_are_those_of_the_same_round(void **state)
+{
+	/* A machine that changes its speed within some rounds: the medians say 22 / 12. */
+	const double ours[] = { 11, 22, 30, 55, 10 }, others[] = { 10, 20, 12, 50, 9 };
+	double ratios[5];
+
+	(void)state;
+	assert_close(bench_times_of(ours, others, ratios, 5), 1.1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -83,6 +93,7 @@ int main(void)
 		cmocka_unit_test(figures_are_ordered_as_numbers),
 		cmocka_unit_test(outliers_do_not_move_the_median),
 		cmocka_unit_test(ratio_is_baseline_over_ours),
+		cmocka_unit_test(times_are_those_of_the_same_round),
 	};
 
 	return cmocka_run_group_tests_name("bench-stats", tests, NULL, NULL);
