@@ -71,8 +71,8 @@ PEAL_PUBLIC void peal_vfu_server_free(struct peal_vfu_server *server);
 PEAL_PUBLIC int peal_vfu_listen(int *ret, const char *path);
 
 /*
- * Serves one client after the other that connects to LISTEN_FD (borrowed), until stopped: 0.
- * -errno: of the listening socket.
+ * Serves one client after the other that connects to LISTEN_FD (borrowed), until stopped: 0. While
+ * there are no descriptors or no memory for a client it waits. -errno: of the listening socket.
  */
 PEAL_PUBLIC int peal_vfu_server_run(struct peal_vfu_server *server, int listen_fd);
 

@@ -2,6 +2,8 @@
 /* The server: what each command answers to a client that keeps to the rules. */
 #include "rig.h"
 
+#include <poll.h>
+#include <sys/resource.h>
 #include <sys/un.h>
 
 #define TRIGGER_FDS  (PEAL_VFIO_DATA_EVENTFD | PEAL_VFIO_ACTION_TRIGGER)
@@ -448,6 +450,46 @@ static void clients_come_one_after_the_other(void **state)
 	rig_done(&rig);
 }
 
+/* Whoever connects while there are none is served when there are some again. */
+static void descriptors_that_are_short_are_waited_for(void **state)
+{
+	const struct peal_vfu_server_config config = { 0 };
+	char directory[] = "/tmp/peal-test-XXXXXX", path[64];
+	struct rlimit limit, few;
+	struct runner runner;
+	pthread_t thread;
+	struct rig rig;
+	int fd;
+
+	(void)state;
+	rig_init_config(&rig, &config);
+	runner.rig = &rig;
+	assert_non_null(mkdtemp(directory));
+	(void)snprintf(path, sizeof(path), "%s/s", directory);
+	assert_int_equal(peal_vfu_listen(&runner.listen_fd, path), 0);
+	fd = dial(path);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	few = limit;
+	few.rlim_cur = 3; /* these are open */
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	assert_int_equal(pthread_create(&thread, NULL, run_server, &runner), 0);
+	/* Time to fail, or more than that: it is not to end. */
+	(void)poll(NULL, 0, 50);
+	assert_int_equal(pthread_tryjoin_np(thread, NULL), EBUSY);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_int_equal(
+		vfu_channel_init(&rig.peer, peal_host_default(), fd, 1 << 20, 8, RIG_TIMEOUT), 0);
+	assert_int_equal(rig_version(&rig, 0, 0, NULL), 0);
+	vfu_channel_done(&rig.peer);
+	peal_vfu_server_stop(rig.server);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_int_equal(runner.result, 0);
+	assert_int_equal(close(runner.listen_fd), 0);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(rmdir(directory), 0);
+	rig_done(&rig);
+}
+
 static int make_server(const struct peal_host *host, void *user)
 {
 	struct peal_vfu_server_config config = { .host = host, .device = user };
@@ -514,6 +556,7 @@ int main(void)
 		fds_test(a_client_leaves_and_the_next_starts_clean),
 		fds_test(stop_ends_it),
 		fds_test(clients_come_one_after_the_other),
+		fds_test(descriptors_that_are_short_are_waited_for),
 		fds_test(out_of_memory_at_any_point),
 		fds_test(a_client_that_says_no_limit_has_the_default),
 	};

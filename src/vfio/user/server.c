@@ -23,6 +23,7 @@
 #define DEFAULT_DMA_MAPS 65535u
 #define DEFAULT_TIMEOUT  5000
 #define LOCK_TRIES       1000u /* milliseconds */
+#define LACK_MS          100
 
 static vfu_handler handle_version;
 
@@ -291,6 +292,12 @@ int peal_vfu_server_serve(struct peal_vfu_server *server, int fd)
 	return r;
 }
 
+/* What the host lacks now it may have again soon. */
+static bool is_lack(int error)
+{
+	return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
 int peal_vfu_server_run(struct peal_vfu_server *server, int listen_fd)
 {
 	for (;;) {
@@ -310,6 +317,8 @@ int peal_vfu_server_run(struct peal_vfu_server *server, int listen_fd)
 		fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
 		if (fd >= 0)
 			(void)peal_vfu_server_serve(server, fd); /* a client's failure is its own */
+		else if (is_lack(errno))
+			(void)poll(p, 1, LACK_MS); /* or until stopped */
 		else if (errno != EINTR && errno != ECONNABORTED && errno != EAGAIN)
 			return -errno;
 	}
