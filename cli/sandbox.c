@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A seccomp filter. Whoever takes over a server, through a socket that a guest's VMM holds the other
- * end of, finds no way to open files, to make processes or to reach the network.
+ * end of, finds no way to open files, to make processes, to reach the network or to bring code.
  */
 #include <errno.h>
 
@@ -11,6 +11,7 @@
 
 #include <seccomp.h>
 #include <stddef.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 
@@ -42,8 +43,6 @@ static const int allowed[] = {
 	/* the guest's memory */
 	SCMP_SYS(brk),
 	SCMP_SYS(madvise),
-	SCMP_SYS(mmap),
-	SCMP_SYS(mprotect),
 	SCMP_SYS(mremap),
 	SCMP_SYS(munmap),
 	/* the image */
@@ -61,6 +60,7 @@ static const int allowed[] = {
 	SCMP_SYS(pwritev2),
 	SCMP_SYS(statx),
 	SCMP_SYS(unlink),
+	SCMP_SYS(unlinkat),
 	/* threads, signals, time */
 	SCMP_SYS(clock_gettime),
 	SCMP_SYS(clock_nanosleep),
@@ -85,6 +85,8 @@ static const int allowed[] = {
 	SCMP_SYS(tgkill),
 };
 
+static const int mapping[] = { SCMP_SYS(mmap), SCMP_SYS(mprotect) };
+
 #define THREAD_FLAGS 0x00010900u /* CLONE_VM | CLONE_SIGHAND | CLONE_THREAD */
 
 static int add_rules(scmp_filter_ctx filter)
@@ -93,6 +95,10 @@ static int add_rules(scmp_filter_ctx filter)
 
 	for (size_t i = 0; r == 0 && i < sizeof(allowed) / sizeof(allowed[0]); i++)
 		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed[i], 0);
+	/* No memory that can be executed but what there is. */
+	for (size_t i = 0; r == 0 && i < sizeof(mapping) / sizeof(mapping[0]); i++)
+		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, mapping[i], 1,
+				     SCMP_A2_64(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
 	/* The flags of clone3 cannot be seen: let the C library fall back to clone, of threads. */
 	if (r == 0)
 		r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
