@@ -123,6 +123,36 @@ static void memory_that_is_copied_by_the_log_is_the_same(void **state)
 	free(copy);
 }
 
+static void what_goes_by_messages_is_told_too(void **state)
+{
+	const struct peal_vfio_range range = { RAM, 4 * PAGE };
+	struct pair *p = pair_new(1, 0, 0, 0);
+	struct served *s = &p->served[0];
+	struct peal_vfio_dma dma = {
+		.iova = RAM,
+		.size = 4 * PAGE,
+		.flags = PEAL_VFIO_DMA_READ | PEAL_VFIO_DMA_WRITE,
+		.fd = -1,
+		.memory = p->r.ram.memory,
+	};
+	uint64_t page_size = PAGE, bitmap = 0;
+	uint8_t bytes[16] = { 1 };
+
+	(void)state;
+	assert_int_equal(peal_vfio_dma_unmap(s->device, RAM, RAM_SIZE), 0);
+	assert_int_equal(peal_vfio_dma_map(s->device, &dma), 0);
+	assert_int_equal(peal_vfio_dma_log_start(s->device, &page_size, &range, 1), 0);
+	assert_int_equal(peal_space_write(peal_vfio_function_dma(s->vfio), RAM + 2 * PAGE - 8,
+					  bytes, sizeof(bytes)),
+			 0);
+	assert_int_equal(
+		peal_space_read(peal_vfio_function_dma(s->vfio), RAM, bytes, sizeof(bytes)), 0);
+	assert_int_equal(p->r.ram.memory[2 * PAGE - 8], 1);
+	assert_int_equal(peal_vfio_dma_log_report(s->device, &range, PAGE, &bitmap), 0);
+	assert_int_equal(bitmap, 0x6);
+	pair_free(p);
+}
+
 /* ---- in pieces ---- */
 
 static void a_report_goes_in_as_many_messages_as_it_takes(void **state)
@@ -369,6 +399,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		fds_test(what_the_device_wrote_is_told),
 		fds_test(memory_that_is_copied_by_the_log_is_the_same),
+		fds_test(what_goes_by_messages_is_told_too),
 		fds_test(a_report_goes_in_as_many_messages_as_it_takes),
 		fds_test(the_agreement_says_how_long_a_bitmap_is),
 		fds_test(a_report_that_does_not_fit_is_not_lost),

@@ -331,6 +331,10 @@ static int access_remote(struct vfu_mapping *mapping, uint64_t offset, uint8_t *
 
 		r = ask(session, data ? VFU_DMA_WRITE : VFU_DMA_READ, mapping->first + offset,
 			bytes, data, part);
+		/* Also of one that failed nobody knows that nothing was written. */
+		if (data)
+			peal_space_dirty(session->server->config.dma, mapping->first + offset,
+					 part);
 		offset += part;
 		size -= part;
 		if (data)
