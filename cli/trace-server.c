@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -19,6 +18,7 @@
 #include <peal/bits.h>
 
 #include "base/clock-posix.h"
+#include "base/thread-posix.h"
 #include "trace-record.h"
 #include "trace-server.h"
 
@@ -268,17 +268,10 @@ static int start_listening(struct trace_server *s)
 
 static int start_thread(struct trace_server *s)
 {
-	sigset_t all, before;
-	int r;
-
 	s->stop = eventfd(0, EFD_CLOEXEC);
 	if (s->stop < 0)
 		return -errno;
-	(void)sigfillset(&all);
-	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
-	r = -pthread_create(&s->thread, NULL, serve, s);
-	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return r;
+	return peal_thread_create(&s->thread, NULL, serve, s);
 }
 
 static void destroy(struct trace_server *s)

@@ -10,11 +10,11 @@
  * function's INTx below. A ring is made with neither of the device's mutexes held, but that of a
  * register access.
  */
-#include <signal.h>
 
 #include <peal/bits.h>
 
 #include "base/clock-posix.h"
+#include "base/thread-posix.h"
 #include "bell.h"
 
 #define CLASS_CODE 0xff0000u /* fits no class */
@@ -473,26 +473,22 @@ static int use_vectors(struct peal_bell *bell)
 	return r;
 }
 
-/* The clock of the condition does not jump; signals are for the threads of the program. */
+/* The clock of the condition does not jump. */
 static int start_thread(struct peal_bell *bell)
 {
-	sigset_t all, before;
-	int error = -peal_clock_cond_init(&bell->changed);
+	int r = peal_clock_cond_init(&bell->changed);
 
-	if (error)
-		return -error;
-	error = pthread_mutex_init(&bell->rounds_mutex, NULL);
-	if (error) {
+	if (r < 0)
+		return r;
+	r = -pthread_mutex_init(&bell->rounds_mutex, NULL);
+	if (r < 0) {
 		(void)pthread_cond_destroy(&bell->changed);
-		return -error;
+		return r;
 	}
 	bell->is_ready = true;
-	(void)sigfillset(&all);
-	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
-	error = pthread_create(&bell->thread, NULL, run, bell);
-	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-	bell->is_running = !error;
-	return -error;
+	r = peal_thread_create(&bell->thread, NULL, run, bell);
+	bell->is_running = r == 0;
+	return r;
 }
 
 static void stop_thread(struct peal_bell *bell)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The hardware of a machine: memory, register frames, bus, interrupt controller, threads. */
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
 #include "base/clock-posix.h"
+#include "base/thread-posix.h"
 #include "machine.h"
 
 #define RAM_GRANULE   UINT64_C(0x10000)
@@ -262,19 +262,6 @@ static void join_all(struct peal_machine *machine)
 	machine->started = 0;
 }
 
-/* Signals are for the threads of the program. */
-static int start_vcpu(struct peal_vcpu *vcpu)
-{
-	sigset_t all, before;
-	int r;
-
-	(void)sigfillset(&all);
-	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
-	r = pthread_create(&vcpu->thread, NULL, vcpu_thread, vcpu);
-	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return r;
-}
-
 int peal_machine_start(struct peal_machine *machine,
 		       void (*main)(struct peal_vcpu *vcpu, void *user), void *user)
 {
@@ -286,15 +273,15 @@ int peal_machine_start(struct peal_machine *machine,
 	/* vCPU 0 last: nothing has run when a thread cannot be made. */
 	for (unsigned i = machine->config.vcpus; i-- > 0;) {
 		struct peal_vcpu *vcpu = &machine->vcpus[i];
-		int r = start_vcpu(vcpu);
+		int r = peal_thread_create(&vcpu->thread, NULL, vcpu_thread, vcpu);
 
-		if (r) {
+		if (r < 0) {
 			__atomic_store_n(&machine->stopping, 1, __ATOMIC_SEQ_CST);
 			for (unsigned j = i + 1; j < machine->config.vcpus; j++) {
 				peal_vcpu_kick(&machine->vcpus[j]);
 				(void)pthread_join(machine->vcpus[j].thread, NULL);
 			}
-			return -r;
+			return r;
 		}
 	}
 	machine->started = machine->config.vcpus;

@@ -23,7 +23,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -35,6 +34,7 @@
 
 #include <peal/vfio.h>
 
+#include "base/thread-posix.h"
 #include "eventfd.h"
 
 #define FIRST_FD 3 /* 0, 1 and 2 are the program's, and a trigger is not NULL */
@@ -258,19 +258,6 @@ static void stop_thread(struct peal_eventfds *eventfds)
 	eventfds->epoll = -1;
 }
 
-/* Signals are for the threads of the program. */
-static int create_thread(struct peal_eventfds *eventfds)
-{
-	sigset_t all, before;
-	int error;
-
-	(void)sigfillset(&all);
-	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
-	error = pthread_create(&eventfds->thread, NULL, watch_thread, eventfds);
-	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return -error;
-}
-
 /* Under the mutex. */
 static int start_thread(struct peal_eventfds *eventfds)
 {
@@ -285,7 +272,7 @@ static int start_thread(struct peal_eventfds *eventfds)
 	if (r == 0)
 		r = poller_add(eventfds, eventfds->stop, 0);
 	if (r == 0)
-		r = create_thread(eventfds);
+		r = peal_thread_create(&eventfds->thread, NULL, watch_thread, eventfds);
 	if (r < 0)
 		stop_thread(eventfds);
 	return r;

@@ -12,10 +12,10 @@
  */
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 
 #include "base/clock-posix.h"
+#include "base/thread-posix.h"
 #include "device.h"
 
 #define SPIN_NS_DEFAULT 50000u
@@ -151,19 +151,13 @@ void virtio_workers_kick(struct virtio_workers *workers, unsigned queue)
 	kick(&workers->list[queue % workers->count]);
 }
 
-/* Signals are for the threads of the program. */
 static int start(struct virtio_worker *worker)
 {
-	sigset_t all, before;
 	char name[16];
-	int error;
+	int r = peal_thread_create(&worker->thread, NULL, run, worker);
 
-	(void)sigfillset(&all);
-	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
-	error = pthread_create(&worker->thread, NULL, run, worker);
-	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (error)
-		return -error;
+	if (r < 0)
+		return r;
 	(void)snprintf(name, sizeof(name), "peal-vq%u", worker->index);
 	(void)pthread_setname_np(worker->thread, name);
 	return 0;

@@ -12,12 +12,12 @@
  */
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <peal/bits.h>
 
+#include "base/thread-posix.h"
 #include "server.h"
 
 #define AGAIN_MS 10
@@ -49,22 +49,17 @@ static void *watch(void *argument)
 	}
 }
 
-/* Signals are for the threads of the program. */
 static int start(struct vfu_session *session)
 {
 	pthread_attr_t attributes;
-	sigset_t all, before;
-	int error = pthread_attr_init(&attributes);
+	int r = -pthread_attr_init(&attributes);
 
-	if (error)
-		return -error;
+	if (r < 0)
+		return r;
 	(void)pthread_attr_setstacksize(&attributes, STACK);
-	(void)sigfillset(&all);
-	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
-	error = pthread_create(&session->guard.thread, &attributes, watch, session);
-	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	r = peal_thread_create(&session->guard.thread, &attributes, watch, session);
 	(void)pthread_attr_destroy(&attributes);
-	return -error;
+	return r;
 }
 
 int vfu_guard_start(struct vfu_session *session)
