@@ -288,13 +288,48 @@ static void *write_much(void *user)
 	return NULL;
 }
 
+static void await_unread(struct rig *rig)
+{
+	int unread = 0;
+
+	while (unread < 4096) {
+		assert_int_equal(ioctl(rig->peer.fd, FIONREAD, &unread), 0);
+		(void)sched_yield();
+	}
+}
+
+/*
+ * A client that says something long reads when it has said it: the server takes it in, whoever is
+ * sending meanwhile.
+ */
+static void a_request_that_is_not_read_keeps_no_reply(void **state)
+{
+	struct access read, write;
+	struct rig rig;
+
+	(void)state;
+	rig_start(&rig);
+	assert_int_equal(rig_map(&rig, 0, 1 << 20, 3, -1, 0), 0);
+	start_access(&read, &rig, 0x1000, 5, false);
+	peer_expects(&rig, VFU_DMA_READ, 0x1000, 5);
+	write.rig = &rig;
+	assert_int_equal(pthread_create(&write.thread, NULL, write_much, &write), 0);
+	await_unread(&rig);
+	peer_replies(&rig, 0, 0, 0x1000, 5, 16, "hello", 5);
+	assert_int_equal(end_access(&read), 0);
+	assert_memory_equal(read.bytes, "hello", 5);
+	peer_expects(&rig, VFU_DMA_WRITE, 0, 1 << 20);
+	peer_replies(&rig, 0, 0, 0, 1 << 20, 16, NULL, 0);
+	assert_int_equal(end_access(&write), 0);
+	rig_done(&rig);
+}
+
 /* It has nothing more to say, and does not read what it is told. */
 static void a_client_that_is_half_gone_is_gone(void **state)
 {
 	const struct peal_vfu_server_config config = { .timeout_ms = -1 };
 	struct access a;
 	struct rig rig;
-	int unread = 0;
 
 	(void)state;
 	rig_init_config(&rig, &config);
@@ -303,10 +338,7 @@ static void a_client_that_is_half_gone_is_gone(void **state)
 	assert_int_equal(rig_version(&rig, 0, 0, RIG_QEMU), 0);
 	assert_int_equal(rig_map(&rig, 0, 1 << 20, 3, -1, 0), 0);
 	assert_int_equal(pthread_create(&a.thread, NULL, write_much, &a), 0);
-	while (unread < 4096) {
-		assert_int_equal(ioctl(rig.peer.fd, FIONREAD, &unread), 0);
-		(void)sched_yield();
-	}
+	await_unread(&rig);
 	assert_int_equal(shutdown(rig.peer.fd, SHUT_WR), 0);
 	assert_int_equal(pthread_join(rig.thread, NULL), 0);
 	rig.serving = false;
@@ -353,6 +385,7 @@ int main(void)
 		fds_test(inside_a_request_there_is_no_deadlock),
 		fds_test(a_command_that_waits_for_an_access_goes_on),
 		fds_test(one_gives_up_for_all),
+		fds_test(a_request_that_is_not_read_keeps_no_reply),
 		fds_test(a_client_that_is_half_gone_is_gone),
 		fds_test(transfers_cross_ranges_whole_or_not),
 	};

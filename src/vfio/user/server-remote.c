@@ -271,10 +271,15 @@ static void await(struct vfu_session *session, struct vfu_remote_wait *wait)
 	}
 }
 
-/* On the socket of all. The mutex is held, and let go while waiting. */
+/*
+ * On the socket of all. The mutex is held, and let go while sending, too: a client that does not read
+ * meanwhile may be saying something itself, and the server's thread takes it in and gives the replies
+ * to who waits.
+ */
 static int ask_shared(struct vfu_session *session, struct vfu_remote_wait *wait, const void *data)
 {
 	struct vfu_remote *remote = &session->remote;
+	int r;
 
 	if (pthread_equal(pthread_self(), remote->server))
 		return -EDEADLK;
@@ -283,10 +288,12 @@ static int ask_shared(struct vfu_session *session, struct vfu_remote_wait *wait,
 		return -EIO;
 	wait->next = remote->waits;
 	remote->waits = wait;
-	if (send_request(&session->channel, wait, data) < 0)
+	(void)pthread_mutex_unlock(&remote->mutex);
+	r = send_request(&session->channel, wait, data);
+	(void)pthread_mutex_lock(&remote->mutex);
+	if (r < 0 && !wait->done)
 		finish(remote, wait, -EIO);
-	else
-		await(session, wait);
+	await(session, wait);
 	return wait->result;
 }
 
