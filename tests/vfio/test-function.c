@@ -284,6 +284,24 @@ static void what_the_user_turned_off_stays_off(void **state)
 	}
 }
 
+/* One more vector does not turn it on either; who turns it on may send as many. */
+static void vectors_are_added_to_what_is_off(void **state)
+{
+	struct device *d = device_new();
+
+	(void)state;
+	enable(&d->rig, MSI, 2);
+	config_write(d, d->msi_at + 2, 2, 0);
+	assert_int_equal(set_fd(&d->rig, TRIGGER, MSI, 3, FD + 3), 0);
+	assert_int_equal(config_read(d, d->msi_at + 2, 2) & 0x71, 0);
+	assert_int_equal(peal_msi_notify(d->msi, 3), 0);
+	assert_int_equal(events(d, 3), 0);
+	config_write(d, d->msi_at + 2, 2, MSI_ENABLE | 2 << 4);
+	assert_int_equal(config_read(d, d->msi_at + 2, 2) & 0x71, MSI_ENABLE | 2 << 4);
+	assert_int_equal(events(d, 3), 1);
+	device_free(d);
+}
+
 static void without_bus_master_nothing_is_sent(void **state)
 {
 	struct device *d = device_new();
@@ -665,6 +683,7 @@ int main(void)
 		cmocka_unit_test(vector_without_trigger_pends),
 		cmocka_unit_test(user_turns_msix_off_and_on),
 		cmocka_unit_test(what_the_user_turned_off_stays_off),
+		cmocka_unit_test(vectors_are_added_to_what_is_off),
 		cmocka_unit_test(without_bus_master_nothing_is_sent),
 		cmocka_unit_test(reset_keeps_the_enabled_interrupts),
 		cmocka_unit_test(reset_takes_interrupt_disable_back),

@@ -10,8 +10,9 @@
  * and a reset that takes it away has it restored (the user is not told of it: the interrupts that
  * it enabled stay enabled). Only the user's own write turns it off.
  *
- * Lock order: the irqset's mutex → the mutex here (configuration writes, resets) → the function's.
- * With the latter two held, the irqset is only called where it takes no lock.
+ * Lock order: the migration's mutex → that of the doorbells, or the irqset's → the mutex here
+ * (configuration writes, resets) → the function's. With the latter two held, the irqset is only called
+ * where it takes no lock.
  */
 #include "function.h"
 
@@ -156,7 +157,10 @@ static void source_close(void *user, unsigned index, unsigned vector)
 	set_open(user, index, vector, false);
 }
 
-/* All vectors are there from the start; of MSI only as many as are enabled are sent. */
+/*
+ * All vectors are there from the start; of MSI only as many as are enabled are sent. What the user
+ * turned off stays off.
+ */
 static int source_allocate(void *user, unsigned index, unsigned vector)
 {
 	struct peal_vfio_function *vfio = user;
@@ -167,7 +171,8 @@ static int source_allocate(void *user, unsigned index, unsigned vector)
 	peal_mutex_lock(&vfio->mutex);
 	if (multiple > vfio->multiple) {
 		vfio->multiple = multiple;
-		turn_on(vfio);
+		if (!vfio->off)
+			turn_on(vfio);
 	}
 	peal_mutex_unlock(&vfio->mutex);
 	return 0;

@@ -396,7 +396,6 @@ static void advance(struct iovec *parts, size_t count, size_t n)
 	}
 }
 
-/* LEFT bytes, of which so many are left when it fails. */
 /* One piece that goes alone needs no msghdr, which the kernel would have to fetch. */
 static ssize_t send_some(struct vfu_channel *channel, const struct msghdr *msg)
 {
@@ -407,6 +406,7 @@ static ssize_t send_some(struct vfu_channel *channel, const struct msghdr *msg)
 	return sendmsg(channel->fd, msg, flags);
 }
 
+/* LEFT bytes, of which so many are left when it fails. */
 static int send_parts(struct vfu_channel *channel, struct msghdr *msg, size_t *left)
 {
 	uint64_t deadline = 0;
