@@ -2,6 +2,9 @@
 /* A function of this process as a VFIO device: regions, who owns the MSI-X table, resets, DMA. */
 #include "function.h"
 
+#include "pci/msi.h"
+#include "pci/msix.h"
+
 /* ---- regions ---- */
 
 static void device_says_what_it_has(void **state)
@@ -238,6 +241,37 @@ static void vector_without_trigger_pends(void **state)
 	assert_int_equal(peal_msix_notify(d->msix, 7), 1);
 	assert_int_equal(events(d, 7), 1);
 	device_free(d);
+}
+
+/* As it comes to the owner of the vectors. */
+static void raise_past_the_mask_finds_no_trigger(struct device *d, bool msix)
+{
+	const struct pci_vectors *vectors = msix ? &d->msix->vectors : &d->msi->vectors;
+
+	enable(&d->rig, msix ? MSIX : MSI, 2);
+	assert_int_equal(set_fd(&d->rig, TRIGGER, msix ? MSIX : MSI, 1, -1), 0);
+	assert_int_equal(vectors->owner->deliver(vectors->owner_user, 1), 0);
+	assert_int_equal(vectors->owner->deliver(vectors->owner_user, 1), 0);
+	assert_true(msix ? peal_msix_is_pending(d->msix, 1) : peal_msi_is_pending(d->msi, 1));
+	assert_int_equal(events(d, 1), 0);
+	assert_int_equal(set_fd(&d->rig, TRIGGER, msix ? MSIX : MSI, 1, FD + 1), 0);
+	assert_int_equal(events(d, 1), 1);
+	/* Nor is one lost when the index is disabled meanwhile. */
+	assert_int_equal(set_none(&d->rig, TRIGGER, msix ? MSIX : MSI, 0, 0), 0);
+	assert_int_equal(vectors->owner->deliver(vectors->owner_user, 1), 0);
+	enable(&d->rig, msix ? MSIX : MSI, 2);
+	assert_int_equal(events(d, 1), 2);
+}
+
+static void raise_that_finds_its_trigger_just_gone_pends(void **state)
+{
+	(void)state;
+	for (unsigned msix = 0; msix < 2; msix++) {
+		struct device *d = device_new();
+
+		raise_past_the_mask_finds_no_trigger(d, msix);
+		device_free(d);
+	}
 }
 
 static void user_turns_msix_off_and_on(void **state)
@@ -681,6 +715,7 @@ int main(void)
 		cmocka_unit_test(any_write_to_an_entry_makes_its_mask_count),
 		cmocka_unit_test(enabling_forgets_the_masks_of_before),
 		cmocka_unit_test(vector_without_trigger_pends),
+		cmocka_unit_test(raise_that_finds_its_trigger_just_gone_pends),
 		cmocka_unit_test(user_turns_msix_off_and_on),
 		cmocka_unit_test(what_the_user_turned_off_stays_off),
 		cmocka_unit_test(vectors_are_added_to_what_is_off),
