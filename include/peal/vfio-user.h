@@ -41,6 +41,7 @@ struct peal_vfu_server;
  * Without this flag the first server installs a handler for SIGBUS, for the whole process and for
  * good, which takes care of files that a client truncates under a device's DMA: zeros appear in
  * their place and the client is disconnected. Other SIGBUS go to the handler that was there before.
+ * Linux ends the process where it is blocked: not in a thread that serves or makes the device's DMA.
  */
 #define PEAL_VFU_NO_SIGBUS 0x4u
 
