@@ -12,7 +12,7 @@
 
 #include <support.h>
 
-#include "cli/sandbox.h"
+#include <cli/sandbox.h>
 
 /* 0: done; or the error number. */
 typedef int act_fn(void);
