@@ -236,6 +236,13 @@ class Server:
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
 
+    def comes_back_to(self, descriptors):
+        """They are what they were, soon after the client is gone."""
+        deadline = time.monotonic() + PATIENCE
+        while self.descriptors() != descriptors and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return self.descriptors() == descriptors
+
     def stop(self):
         """Cleanly; its last statistics."""
         self.process.terminate()

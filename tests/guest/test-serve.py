@@ -121,7 +121,7 @@ def a_guest_that_is_killed_in_the_middle_leaves_nothing(scratch):
                 guest.process.send_signal(signal.SIGKILL)
             statistics = server.idle_statistics()
             assert statistics["dma_maps"] == 0, statistics
-            assert server.descriptors() == idle
+            assert server.comes_back_to(idle)
         assert server.stop()["clients"] == 2
 
 
