@@ -69,9 +69,10 @@ def needs():
     with open("/proc/filesystems", encoding="ascii") as file:
         if "\toverlay\n" not in file.read():
             raise Skip("no overlay file system")
-    if subprocess.run(["unshare", "--mount", "--cgroup", "--pid", "--net", "--fork", "true"],
+    if subprocess.run(["unshare", "--mount", "--cgroup", "--pid", "--net", "--fork",
+                       "mount", "--make-rprivate", "/"], stdout=subprocess.DEVNULL,
                       stderr=subprocess.DEVNULL, check=False).returncode:
-        raise Skip("no namespaces here")
+        raise Skip("no namespaces here, or a chroot")
 
 
 def write(path, text):
