@@ -58,7 +58,10 @@ struct peal_vfu_server_config {
 	unsigned flags;
 };
 
-/* -EINVAL: a limit beyond what is said above. -ENOMEM; errors of the host, of the device. */
+/*
+ * -EINVAL: a limit beyond what is said above; a page of the device's MSI-X table could be mapped.
+ * -ENOMEM; errors of the host, of the device.
+ */
 PEAL_PUBLIC int peal_vfu_server_new(struct peal_vfu_server **ret,
 				    const struct peal_vfu_server_config *config);
 

@@ -500,6 +500,43 @@ static int make_server(const struct peal_host *host, void *user)
 	return r;
 }
 
+/* RIG_MAPPED can be mapped at 0..4095 and 8192..16383. */
+static void a_table_that_could_be_mapped_is_refused(void **state)
+{
+	static const struct {
+		uint32_t table;
+		int answer;
+	} tables[] = {
+		{ 0x0000 | RIG_MAPPED, -EINVAL }, { 0x0ff0 | RIG_MAPPED, -EINVAL },
+		{ 0x1000 | RIG_MAPPED, 0 },       { 0x1f80 | RIG_MAPPED, 0 },
+		{ 0x1f90 | RIG_MAPPED, -EINVAL }, { 0x2000 | RIG_MAPPED, -EINVAL },
+		{ 0x0000 | RIG_BAR, 0 },          { 7, 0 },
+	};
+	struct peal_vfu_server_config config = { .host = peal_host_default() };
+	struct peal_vfu_server *server;
+	struct fake_device fake;
+
+	(void)state;
+	fake_init(&fake, peal_host_default());
+	config.device = &fake.device;
+	fake.config[0x06] = 0x10;
+	fake.config[0x34] = 0x40;
+	memcpy(fake.config + 0x40, "\x01\x50", 2);
+	memcpy(fake.config + 0x50, "\x11\x00\x07\x80", 4); /* 8 entries, enabled */
+	for (size_t i = 0; i < PEAL_COUNT_OF(tables); i++) {
+		peal_store_le(fake.config + 0x54, 4, tables[i].table);
+		server = NULL;
+		assert_int_equal(peal_vfu_server_new(&server, &config), tables[i].answer);
+		peal_vfu_server_free(server);
+	}
+	/* A list that leads in circles has no MSI-X. */
+	peal_store_le(fake.config + 0x54, 4, RIG_MAPPED);
+	fake.config[0x41] = 0x40;
+	assert_int_equal(peal_vfu_server_new(&server, &config), 0);
+	peal_vfu_server_free(server);
+	fake_done(&fake);
+}
+
 static void out_of_memory_at_any_point(void **state)
 {
 	struct peal_vfu_server_config config = { .host = peal_host_default() };
@@ -557,6 +594,7 @@ int main(void)
 		fds_test(stop_ends_it),
 		fds_test(clients_come_one_after_the_other),
 		fds_test(descriptors_that_are_short_are_waited_for),
+		fds_test(a_table_that_could_be_mapped_is_refused),
 		fds_test(out_of_memory_at_any_point),
 		fds_test(a_client_that_says_no_limit_has_the_default),
 	};

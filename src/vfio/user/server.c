@@ -373,7 +373,7 @@ static int ask_device(struct peal_vfu_server *server)
 		if (peal_vfio_region_info(server->config.device, i, &server->regions[i]) < 0)
 			memset(&server->regions[i], 0, sizeof(server->regions[i]));
 	}
-	return 0;
+	return vfu_server_exports_msix(server) ? -EINVAL : 0;
 }
 
 int peal_vfu_server_new(struct peal_vfu_server **ret, const struct peal_vfu_server_config *config)

@@ -104,6 +104,9 @@ struct peal_vfu_server {
 typedef int vfu_handler(struct vfu_session *session, struct vfu_message *message,
 			struct vfu_out *reply);
 
+/* Could a client map a page of the MSI-X table, and change messages behind our back? */
+bool vfu_server_exports_msix(const struct peal_vfu_server *server);
+
 vfu_handler vfu_handle_get_info;
 vfu_handler vfu_handle_region_info;
 vfu_handler vfu_handle_region_io;
