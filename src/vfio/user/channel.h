@@ -38,6 +38,12 @@ struct vfu_message {
 	struct vfu_fds fds;
 };
 
+/* Else it is a reply. */
+static inline bool vfu_is_command(const struct vfu_message *message)
+{
+	return (message->header.flags & VFU_TYPE_MASK) == VFU_TYPE_COMMAND;
+}
+
 /* What is sent: header.size is filled in. */
 struct vfu_out {
 	struct vfu_header header;

@@ -78,11 +78,6 @@ static int answer(struct peal_vfu_client *client, struct vfu_channel *channel,
 	return vfu_channel_send(channel, &reply);
 }
 
-static bool is_command(const struct vfu_message *message)
-{
-	return (message->header.flags & VFU_TYPE_MASK) == VFU_TYPE_COMMAND;
-}
-
 /* ---- requests ---- */
 
 void vfu_client_lock(struct peal_vfu_client *client)
@@ -125,7 +120,7 @@ static int await(struct peal_vfu_client *client, uint16_t id, uint16_t command)
 	for (int wait = client->config.timeout_ms;;) {
 		int r = vfu_channel_receive(&client->channel, message, wait);
 
-		if (r == 0 && is_command(message))
+		if (r == 0 && vfu_is_command(message))
 			r = answer(client, &client->channel, message);
 		else if (r == 0 && message->header.id == id && message->header.command == command)
 			return 0;
@@ -189,7 +184,7 @@ static void serve_twin(struct peal_vfu_client *client)
 
 	while (r == 0) {
 		r = vfu_channel_receive(&client->twin, &client->twin_message, -1);
-		if (r == 0 && is_command(&client->twin_message))
+		if (r == 0 && vfu_is_command(&client->twin_message))
 			r = answer(client, &client->twin, &client->twin_message);
 		else if (r == 0)
 			vfu_fds_close(&client->twin_message.fds);
@@ -216,7 +211,7 @@ static void serve_shared(struct peal_vfu_client *client)
 		if (client->stop || client->broken)
 			break;
 		r = vfu_channel_receive(&client->channel, &client->message, 0);
-		if (r == 0 && is_command(&client->message))
+		if (r == 0 && vfu_is_command(&client->message))
 			r = answer(client, &client->channel, &client->message);
 		else if (r == 0)
 			vfu_fds_close(&client->message.fds);

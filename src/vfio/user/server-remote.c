@@ -194,7 +194,7 @@ static int receive_twin(struct vfu_session *session, const struct vfu_remote_wai
 
 		if (r < 0)
 			return r == -EAGAIN ? -ETIMEDOUT : r;
-		if ((message->header.flags & VFU_TYPE_MASK) == VFU_TYPE_COMMAND) {
+		if (vfu_is_command(message)) {
 			r = -EPROTO; /* they do not belong there */
 		} else if (is_reply_to(wait, message)) {
 			return 0;

@@ -180,16 +180,11 @@ static int handle_command(struct vfu_session *session)
 	return r;
 }
 
-static bool is_command(const struct vfu_message *message)
-{
-	return (message->header.flags & VFU_TYPE_MASK) == VFU_TYPE_COMMAND;
-}
-
 static int handle_message(struct vfu_session *session)
 {
 	struct vfu_message *message = &session->message;
 
-	if (is_command(message))
+	if (vfu_is_command(message))
 		return handle_command(session);
 	if (!vfu_remote_reply(session, message))
 		peal_count(&session->server->counters.unsolicited, 1);
@@ -211,7 +206,7 @@ static int session_loop(struct vfu_session *session)
 			struct vfu_out reply = { 0 };
 
 			/* It is told why; what follows is not read. */
-			if (is_command(&session->message))
+			if (vfu_is_command(&session->message))
 				(void)answer(session, &session->message.header, &reply, r);
 			r = -EPROTO;
 		}
