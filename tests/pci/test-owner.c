@@ -116,16 +116,21 @@ static int late_deliver(void *user, unsigned vector)
 
 static const struct peal_vector_owner late_ops = { .deliver = late_deliver };
 
+static void late_init(struct fixture *f, struct late *late)
+{
+	fixture_init_msix(f, VECTORS);
+	late->msix = f->msix;
+	set_control(f, MSIX_ENABLE);
+	assert_int_equal(peal_msix_set_owner(f->msix, &late_ops, late), 0);
+}
+
 static void raise_that_finds_its_vector_just_closed_pends(void **state)
 {
 	struct late late = { 0 };
 	struct fixture f;
 
 	(void)state;
-	fixture_init_msix(&f, VECTORS);
-	late.msix = f.msix;
-	set_control(&f, MSIX_ENABLE);
-	assert_int_equal(peal_msix_set_owner(f.msix, &late_ops, &late), 0);
+	late_init(&f, &late);
 	late_open(&late, true);
 	assert_int_equal(peal_msix_notify(f.msix, 0), 0);
 	assert_true(pba(&f, 0));
@@ -151,10 +156,7 @@ static void raise_that_finds_its_vector_open_again_is_delivered(void **state)
 	struct fixture f;
 
 	(void)state;
-	fixture_init_msix(&f, VECTORS);
-	late.msix = f.msix;
-	set_control(&f, MSIX_ENABLE);
-	assert_int_equal(peal_msix_set_owner(f.msix, &late_ops, &late), 0);
+	late_init(&f, &late);
 	peal_msix_open(f.msix, 0, true);
 	assert_int_equal(peal_msix_notify(f.msix, 0), 1);
 	assert_int_equal(late.delivered, 1);

@@ -4,6 +4,17 @@
 
 #include "access.h"
 
+static const char wants_twin[] = "{\"capabilities\":{\"twin_socket\":{\"supported\":true}}}";
+
+/* A client with a socket for the server's commands: its end of that. */
+static int connect_twin(struct rig *rig, const struct peal_vfu_server_config *config)
+{
+	rig_init_config(rig, config);
+	rig_connect(rig);
+	assert_int_equal(rig_version(rig, 0, 0, wants_twin), 0);
+	return vfu_fds_take(&rig->message.fds, 0);
+}
+
 static void *serve_twin(void *user)
 {
 	const int *fd = user;
@@ -36,9 +47,7 @@ static void with_a_twin_socket_there_is_one_inside(void **state)
 	inside.rig = &rig;
 	rig.fake.on_write = read_inside;
 	rig.fake.user = &inside;
-	assert_int_equal(rig_version(&rig, 0, 0,
-				     "{\"capabilities\":{\"twin_socket\":{\"supported\":true}}}"),
-			 0);
+	assert_int_equal(rig_version(&rig, 0, 0, wants_twin), 0);
 	assert_int_equal(vfu_capabilities_parse(&c, rig.message.payload + 4, rig.message.size - 4),
 			 0);
 	assert_true(c.twin_socket && c.has_fd_index);
@@ -112,13 +121,7 @@ static void what_nobody_asked_for_on_a_twin_socket(void **state)
 		struct access a;
 		struct rig rig;
 
-		rig_init_config(&rig, &config);
-		rig_connect(&rig);
-		assert_int_equal(
-			rig_version(&rig, 0, 0,
-				    "{\"capabilities\":{\"twin_socket\":{\"supported\":true}}}"),
-			0);
-		stray.fd = vfu_fds_take(&rig.message.fds, 0);
+		stray.fd = connect_twin(&rig, &config);
 		assert_int_equal(pthread_create(&thread, NULL, reply_to_all, &stray), 0);
 		assert_int_equal(rig_map(&rig, 0x1000, 4096, 3, -1, 0), 0);
 		for (unsigned n = 0; n < (rows[i].result ? 1 : 2); n++) {
@@ -148,12 +151,7 @@ static void a_twin_socket_ends_with_the_first(void **state)
 	int fd;
 
 	(void)state;
-	rig_init_config(&rig, &config);
-	rig_connect(&rig);
-	assert_int_equal(rig_version(&rig, 0, 0,
-				     "{\"capabilities\":{\"twin_socket\":{\"supported\":true}}}"),
-			 0);
-	fd = vfu_fds_take(&rig.message.fds, 0);
+	fd = connect_twin(&rig, &config);
 	assert_int_equal(rig_map(&rig, 0x1000, 4096, 3, -1, 0), 0);
 	start_access(&a, &rig, 0x1000, 5, false);
 	assert_int_equal(recv(fd, &header, sizeof(header), MSG_WAITALL), sizeof(header));
@@ -177,13 +175,7 @@ static void a_command_held_up_on_a_twin_socket_can_be_ended(void **state)
 		struct rig rig;
 		int fd;
 
-		rig_init_config(&rig, &config);
-		rig_connect(&rig);
-		assert_int_equal(
-			rig_version(&rig, 0, 0,
-				    "{\"capabilities\":{\"twin_socket\":{\"supported\":true}}}"),
-			0);
-		fd = vfu_fds_take(&rig.message.fds, 0);
+		fd = connect_twin(&rig, &config);
 		rig.fake.on_write = wait_for_access;
 		rig.fake.user = &a;
 		assert_int_equal(rig_map(&rig, 0x1000, 4096, 3, -1, 0), 0);

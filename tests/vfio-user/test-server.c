@@ -388,6 +388,8 @@ static void stop_ends_it(void **state)
 
 struct runner {
 	struct rig *rig;
+	char directory[32], path[64];
+	pthread_t thread;
 	int listen_fd;
 	int result;
 };
@@ -410,84 +412,94 @@ static int dial(const char *path)
 	return fd;
 }
 
-static void clients_come_one_after_the_other(void **state)
+/* A server at a path of its own, which nobody runs yet. */
+static void runner_init(struct runner *runner, struct rig *rig)
 {
 	const struct peal_vfu_server_config config = { 0 };
-	char directory[] = "/tmp/peal-test-XXXXXX", path[64], longer[200];
+
+	rig_init_config(rig, &config);
+	*runner = (struct runner){ .rig = rig, .directory = "/tmp/peal-test-XXXXXX" };
+	assert_non_null(mkdtemp(runner->directory));
+	(void)snprintf(runner->path, sizeof(runner->path), "%s/s", runner->directory);
+	assert_int_equal(peal_vfu_listen(&runner->listen_fd, runner->path), 0);
+}
+
+static void runner_start(struct runner *runner)
+{
+	assert_int_equal(pthread_create(&runner->thread, NULL, run_server, runner), 0);
+}
+
+static void runner_stop(struct runner *runner)
+{
+	peal_vfu_server_stop(runner->rig->server);
+	assert_int_equal(pthread_join(runner->thread, NULL), 0);
+	assert_int_equal(runner->result, 0);
+	assert_int_equal(close(runner->listen_fd), 0);
+}
+
+static void runner_done(struct runner *runner)
+{
+	assert_int_equal(unlink(runner->path), 0);
+	assert_int_equal(rmdir(runner->directory), 0);
+	rig_done(runner->rig);
+}
+
+/* The client at FD is served. */
+static void is_served(struct rig *rig, int fd)
+{
+	assert_int_equal(
+		vfu_channel_init(&rig->peer, peal_host_default(), fd, 1 << 20, 8, RIG_TIMEOUT), 0);
+	assert_int_equal(rig_version(rig, 0, 0, NULL), 0);
+	vfu_channel_done(&rig->peer);
+}
+
+static void clients_come_one_after_the_other(void **state)
+{
+	char longer[200];
 	struct runner runner;
-	pthread_t thread;
 	struct rig rig;
 	int again;
 
 	(void)state;
-	rig_init_config(&rig, &config);
-	runner.rig = &rig;
-	assert_non_null(mkdtemp(directory));
-	(void)snprintf(path, sizeof(path), "%s/s", directory);
+	runner_init(&runner, &rig);
 	memset(longer, 'x', sizeof(longer) - 1);
 	longer[sizeof(longer) - 1] = 0;
 	assert_int_equal(peal_vfu_listen(&again, longer), -ENAMETOOLONG);
 	assert_int_equal(peal_vfu_listen(&again, ""), -ENOENT);
-	assert_int_equal(peal_vfu_listen(&runner.listen_fd, path), 0);
-	assert_int_equal(peal_vfu_listen(&again, path), -EADDRINUSE);
-	assert_int_equal(pthread_create(&thread, NULL, run_server, &runner), 0);
-	for (unsigned i = 0; i < 5; i++) {
-		assert_int_equal(vfu_channel_init(&rig.peer, peal_host_default(), dial(path),
-						  1 << 20, 8, RIG_TIMEOUT),
-				 0);
-		assert_int_equal(rig_version(&rig, 0, 0, NULL), 0);
-		vfu_channel_done(&rig.peer);
-	}
-	peal_vfu_server_stop(rig.server);
-	assert_int_equal(pthread_join(thread, NULL), 0);
-	assert_int_equal(runner.result, 0);
-	assert_int_equal(close(runner.listen_fd), 0);
+	assert_int_equal(peal_vfu_listen(&again, runner.path), -EADDRINUSE);
+	runner_start(&runner);
+	for (unsigned i = 0; i < 5; i++)
+		is_served(&rig, dial(runner.path));
+	runner_stop(&runner);
 	/* The file is still there, and nobody listens. */
-	assert_int_equal(peal_vfu_listen(&again, path), 0);
+	assert_int_equal(peal_vfu_listen(&again, runner.path), 0);
 	assert_int_equal(close(again), 0);
-	assert_int_equal(unlink(path), 0);
-	assert_int_equal(rmdir(directory), 0);
-	rig_done(&rig);
+	runner_done(&runner);
 }
 
 /* Whoever connects while there are none is served when there are some again. */
 static void descriptors_that_are_short_are_waited_for(void **state)
 {
-	const struct peal_vfu_server_config config = { 0 };
-	char directory[] = "/tmp/peal-test-XXXXXX", path[64];
 	struct rlimit limit, few;
 	struct runner runner;
-	pthread_t thread;
 	struct rig rig;
 	int fd;
 
 	(void)state;
-	rig_init_config(&rig, &config);
-	runner.rig = &rig;
-	assert_non_null(mkdtemp(directory));
-	(void)snprintf(path, sizeof(path), "%s/s", directory);
-	assert_int_equal(peal_vfu_listen(&runner.listen_fd, path), 0);
-	fd = dial(path);
+	runner_init(&runner, &rig);
+	fd = dial(runner.path);
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
 	few = limit;
 	few.rlim_cur = 3; /* these are open */
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
-	assert_int_equal(pthread_create(&thread, NULL, run_server, &runner), 0);
+	runner_start(&runner);
 	/* Time to fail, or more than that: it is not to end. */
 	(void)poll(NULL, 0, 50);
-	assert_int_equal(pthread_tryjoin_np(thread, NULL), EBUSY);
+	assert_int_equal(pthread_tryjoin_np(runner.thread, NULL), EBUSY);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
-	assert_int_equal(
-		vfu_channel_init(&rig.peer, peal_host_default(), fd, 1 << 20, 8, RIG_TIMEOUT), 0);
-	assert_int_equal(rig_version(&rig, 0, 0, NULL), 0);
-	vfu_channel_done(&rig.peer);
-	peal_vfu_server_stop(rig.server);
-	assert_int_equal(pthread_join(thread, NULL), 0);
-	assert_int_equal(runner.result, 0);
-	assert_int_equal(close(runner.listen_fd), 0);
-	assert_int_equal(unlink(path), 0);
-	assert_int_equal(rmdir(directory), 0);
-	rig_done(&rig);
+	is_served(&rig, fd);
+	runner_stop(&runner);
+	runner_done(&runner);
 }
 
 static int make_server(const struct peal_host *host, void *user)
