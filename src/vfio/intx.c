@@ -11,8 +11,8 @@
  *   └───────┴───────┴──────┴─────────┴─────────┴────────┘
  *
  * A step after which the line is asserted, active, with trigger, with neither mask set and not held,
- * sets MASKED in the same step, and who made it signals, once. So the line, UNMASK, the virtual mask and
- * the unmask watcher may come at the same time from different threads, and each unmask of a line
+ * sets MASKED in the same step, and who made it signals, once. So the line, UNMASK, the virtual mask
+ * and the unmask watcher may come at the same time from different threads, and each unmask of a line
  * that is still asserted signals exactly once. MASKED is the user's mask and that of the last
  * signal; VIRTUAL is Command.InterruptDisable. HELD is a device that is stopped.
  *

@@ -4,8 +4,8 @@
  * uapi linux/vfio.h, VFIO_DEVICE_SET_IRQS.
  *
  * Invariants: a trigger is out of its vector before it is given back, and in between everybody who
- * could be signalling it has left the vector's sections. At most one of INTx, MSI and MSI-X is active, and only
- * vectors of an active index, of ERR and of REQ have triggers.
+ * could be signalling it has left the vector's sections. At most one of INTx, MSI and MSI-X is
+ * active, and only vectors of an active index, of ERR and of REQ have triggers.
  *
  * Lock order: the irqset's mutex → whatever the ops take. Signalling takes none.
  */
